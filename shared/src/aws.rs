@@ -1,0 +1,48 @@
+//! How every function speaks to AWS: one TLS stack, and a limit to each wait.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+
+use crate::limits;
+
+/// The configuration from the environment, the SDK's own variables such as `AWS_ENDPOINT_URL_DYNAMODB` included. A call
+/// takes no longer than `call`.
+pub async fn config(call: Duration) -> SdkConfig {
+    loader(call).load().await
+}
+
+/// What [`config`] starts from: everything but the environment.
+#[must_use]
+pub fn loader(call: Duration) -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
+        .timeout_config(timeouts(call))
+        .retry_config(RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(50)))
+}
+
+fn timeouts(call: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(limits::CONNECT)
+        .operation_attempt_timeout(limits::ATTEMPT)
+        .operation_timeout(call)
+        .build()
+}
+
+/// A client of the table's service.
+#[must_use]
+pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(config)
+}
+
+/// A client of the service that keeps the secrets.
+#[cfg(feature = "secrets")]
+#[must_use]
+pub fn secrets_manager(config: &SdkConfig) -> aws_sdk_secretsmanager::Client {
+    aws_sdk_secretsmanager::Client::new(config)
+}

@@ -1,0 +1,309 @@
+//! What is known of a contact, and what it may therefore receive.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::UserId;
+use crate::time::Time;
+
+/// A question that events of two kinds answer in opposite ways. The newest answer stands; where both have the same
+/// time, the one that restricts does.
+///
+/// Times only ever grow, so the order in which events arrive makes no difference to what stands in the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latch {
+    /// The newest event that restricts: an opt-out, a block, a stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<Time>,
+    /// The newest event that frees: an opt-in, the end of a block, a resume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifted: Option<Time>,
+}
+
+impl Latch {
+    /// Whether the restriction stands.
+    #[must_use]
+    pub fn holds(self) -> bool {
+        self.set.is_some() && self.set >= self.lifted
+    }
+
+    /// Takes note of an event that restricts.
+    pub fn set_at(&mut self, at: Time) {
+        self.set = self.set.max(Some(at));
+    }
+
+    /// Takes note of an event that frees.
+    pub fn lift_at(&mut self, at: Time) {
+        self.lifted = self.lifted.max(Some(at));
+    }
+}
+
+/// What a contact said about marketing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Nothing.
+    Unknown,
+    /// Yes, by an explicit opt-in.
+    OptedIn,
+    /// No.
+    OptedOut,
+}
+
+/// WhatsApp's categories of business messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    /// Promotions: what this system is about.
+    Marketing,
+    /// Orders, shipping, delivery and the like.
+    Utility,
+    /// One-time passwords.
+    Authentication,
+    /// Answers to what the customer wrote.
+    Service,
+}
+
+/// Where a change came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The customer typed a keyword.
+    Keyword,
+    /// The customer pressed a button or picked from a list.
+    Button,
+    /// Staff switched the contact by hand.
+    Manual,
+    /// Staff uploaded many changes at once.
+    Batch,
+    /// The customer used WhatsApp's own control.
+    Provider,
+    /// Two contacts turned out to be one person.
+    Merge,
+    /// The contact was erased while it was suppressed.
+    Erased,
+}
+
+impl Source {
+    /// Whether the customer spoke, rather than staff or the provider.
+    #[must_use]
+    pub fn is_customer_message(self) -> bool {
+        matches!(self, Self::Keyword | Self::Button)
+    }
+}
+
+/// The reasons for which a contact gets no marketing; what the suppression list holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Suppression {
+    /// The contact opted out.
+    pub opted_out: bool,
+    /// Staff blocked the contact.
+    pub blocked: bool,
+    /// The contact used WhatsApp's own stop control.
+    pub provider_stopped: bool,
+}
+
+impl Suppression {
+    /// Whether no reason applies.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+
+    /// The reasons as letters: `O` opted out, `B` blocked, `P` stopped at the provider.
+    #[must_use]
+    pub fn letters(self) -> String {
+        [(self.opted_out, 'O'), (self.blocked, 'B'), (self.provider_stopped, 'P')]
+            .into_iter()
+            .filter_map(|(applies, letter)| applies.then_some(letter))
+            .collect()
+    }
+
+    /// Reads [`Suppression::letters`]. Letters of a newer version are passed over.
+    #[must_use]
+    pub fn from_letters(letters: &str) -> Self {
+        Self {
+            opted_out: letters.contains('O'),
+            blocked: letters.contains('B'),
+            provider_stopped: letters.contains('P'),
+        }
+    }
+}
+
+/// A customer of one tenant: what stands about consent, block and provider stop, and what to show of the person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// Opt-outs against opt-ins, those without effect included.
+    #[serde(default)]
+    pub opt_out: Latch,
+    /// Whether an explicit opt-in ever took effect.
+    #[serde(default)]
+    pub opted_in_explicitly: bool,
+    /// Whether the newest opt-in was made by staff, so that an older opt-out that arrives late is worth a look.
+    #[serde(default)]
+    pub opted_in_by_staff: bool,
+    /// Blocks against their ends.
+    #[serde(default)]
+    pub block: Latch,
+    /// WhatsApp's own stop control: stops against resumes.
+    #[serde(default)]
+    pub provider_stop: Latch,
+    /// A customer's opt-out that arrived after staff had opted the contact in at a later time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unheeded_opt_out_at: Option<Time>,
+    /// When the status last changed, by the time of the event that changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_changed_at: Option<Time>,
+    /// What kind of event last changed the status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// The phone number as received: digits, for showing and for sending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// WhatsApp's id for the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+    /// The name the person shows on WhatsApp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Contact {
+    /// What is left of a suppressed person who was erased: the reasons, standing since the erasure.
+    #[must_use]
+    pub fn erased(suppression: Suppression, at: Time) -> Self {
+        let held = |holds: bool| Latch { set: holds.then_some(at), lifted: None };
+        Self {
+            opt_out: held(suppression.opted_out),
+            block: held(suppression.blocked),
+            provider_stop: held(suppression.provider_stopped),
+            status_changed_at: Some(at),
+            source: Some(Source::Erased),
+            ..Self::default()
+        }
+    }
+
+    /// What the contact said about marketing.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match (self.opt_out.set, self.opt_out.holds()) {
+            (Some(_), true) => Status::OptedOut,
+            (Some(_), false) => Status::OptedIn,
+            (None, _) if self.opted_in_explicitly => Status::OptedIn,
+            (None, _) => Status::Unknown,
+        }
+    }
+
+    /// The reasons for which the contact gets no marketing.
+    #[must_use]
+    pub fn suppression(&self) -> Suppression {
+        Suppression {
+            opted_out: self.opt_out.holds(),
+            blocked: self.block.holds(),
+            provider_stopped: self.provider_stop.holds(),
+        }
+    }
+
+    /// Whether messages of a category may go to the contact.
+    #[must_use]
+    pub fn can_receive(&self, category: Category, require_opt_in: bool) -> bool {
+        let suppression = self.suppression();
+        match category {
+            Category::Marketing => suppression.is_empty() && (!require_opt_in || self.status() == Status::OptedIn),
+            Category::Utility | Category::Authentication | Category::Service => !suppression.blocked,
+        }
+    }
+
+    /// Whether there is anything to show: a restriction that ever was, or an explicit opt-in. Words that had nothing to
+    /// change leave only their times, and a contact of nothing but such times is in no list; nor is one that was erased, once
+    /// nothing suppresses it any more.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        let forgotten = self.is_erased() && self.suppression().is_empty();
+        let ever = self.opted_in_explicitly
+            || [self.opt_out, self.block, self.provider_stop].iter().any(|latch| latch.set.is_some());
+        ever && !forgotten
+    }
+
+    /// Whether the person was erased and nothing changed since, so that nothing of it may be shown or kept but its status.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.source == Some(Source::Erased)
+    }
+
+    /// The newest time that stands in the contact.
+    #[must_use]
+    pub fn newest(&self) -> Option<Time> {
+        [self.opt_out, self.block, self.provider_stop].iter().map(|latch| latch.set.max(latch.lifted)).max().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    #[test]
+    fn the_restriction_wins_a_tie() {
+        let mut latch = Latch::default();
+        latch.lift_at(at(5));
+        assert!(!latch.holds());
+        latch.set_at(at(5));
+        assert!(latch.holds());
+        latch.lift_at(at(6));
+        assert!(!latch.holds());
+    }
+
+    #[test]
+    fn late_events_do_not_turn_a_latch_back() {
+        let mut latch = Latch::default();
+        latch.lift_at(at(7));
+        latch.set_at(at(3));
+        assert!(!latch.holds());
+    }
+
+    #[test]
+    fn opted_out_is_not_blocked() {
+        let mut contact = Contact::default();
+        contact.opt_out.set_at(at(1));
+        assert!(!contact.can_receive(Category::Marketing, false));
+        assert!(contact.can_receive(Category::Utility, false));
+        contact.block.set_at(at(2));
+        for category in [Category::Marketing, Category::Utility, Category::Authentication, Category::Service] {
+            assert!(!contact.can_receive(category, false));
+        }
+    }
+
+    #[test]
+    fn opting_in_clears_neither_block_nor_provider_stop() {
+        let mut contact = Contact::default();
+        contact.block.set_at(at(1));
+        contact.provider_stop.set_at(at(1));
+        contact.opt_out.lift_at(at(2));
+        assert_eq!(contact.suppression().letters(), "BP");
+    }
+
+    #[test]
+    fn silence_is_consent_only_where_the_tenant_says_so() {
+        let silent = Contact::default();
+        assert!(silent.can_receive(Category::Marketing, false));
+        assert!(!silent.can_receive(Category::Marketing, true));
+    }
+
+    #[test]
+    fn letters_survive_their_text() {
+        for letters in ["", "O", "B", "P", "OB", "OP", "BP", "OBP"] {
+            assert_eq!(Suppression::from_letters(letters).letters(), letters);
+        }
+    }
+
+    #[test]
+    fn a_word_that_changed_nothing_leaves_a_contact_that_is_not_shown() {
+        let mut contact = Contact::default();
+        contact.opt_out.lift_at(at(1));
+        assert!(!contact.is_known());
+        assert_eq!(contact.status(), Status::Unknown);
+    }
+}

@@ -1,0 +1,183 @@
+//! Things that happen to a contact, and the entries of its history: the proof of consent.
+
+use serde::{Deserialize, Serialize};
+
+use crate::contact::Source;
+use crate::id::{ChannelId, EventId};
+use crate::settings::Wish;
+use crate::time::Time;
+
+/// What an event asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// No more marketing.
+    OptOut,
+    /// Marketing again.
+    OptIn,
+    /// Staff: nothing at all any more.
+    Block,
+    /// Staff: the end of a block.
+    Unblock,
+    /// WhatsApp's own control: no more marketing.
+    ProviderStop,
+    /// WhatsApp's own control: marketing again.
+    ProviderResume,
+    /// Two contacts turned out to be one person.
+    Merge,
+    /// The person's number or id changed.
+    IdChange,
+}
+
+impl From<Wish> for Kind {
+    fn from(wish: Wish) -> Self {
+        match wish {
+            Wish::OptOut => Self::OptOut,
+            Wish::OptIn => Self::OptIn,
+        }
+    }
+}
+
+/// Where in a contact's history an event stands. An event that came with a usable time stands at that time; one that
+/// counts when it is processed stands at 0, so that a repeat, processed later, still finds it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HistoryKey {
+    /// The event's own time, or 0. Stored in the entry's key alone.
+    #[serde(skip)]
+    pub time: Time,
+    /// The event's id.
+    pub id: EventId,
+}
+
+/// Something that happened to a contact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Where it stands in the history.
+    #[serde(flatten)]
+    pub key: HistoryKey,
+    /// The other place where an earlier delivery may have put it, because the message's time was too far ahead then.
+    #[serde(skip)]
+    pub sibling: Option<HistoryKey>,
+    /// The time that counts, in the one order of all events.
+    pub at: Time,
+    /// When it reached us.
+    pub received_at: Time,
+    /// What it asks for.
+    pub kind: Kind,
+    /// Where it came from.
+    pub source: Source,
+    /// Who did it: `customer`, or the user of the dashboard.
+    pub by: String,
+    /// The channel that the customer wrote to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelId>,
+    /// The customer's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+    /// The keyword that they matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyword: Option<String>,
+    /// What staff noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// What proves a consent that was given elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+}
+
+/// A consent that was given outside of this system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// How and where it was given.
+    pub text: String,
+    /// When it was given.
+    pub obtained_at: Time,
+}
+
+/// What an event did when it was processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// It changed what stands.
+    Changed,
+    /// There was nothing to change.
+    None,
+    /// It would have changed what stands, but something newer does.
+    Superseded,
+}
+
+/// Why an event was not heeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The tenant has switched keyword handling off.
+    Disabled,
+}
+
+/// An event as the history keeps it, with what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+    /// What it did.
+    pub effect: Effect,
+    /// Why it did nothing, where that needs a reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// What the customer is told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<Confirmation>,
+}
+
+/// The message that tells a customer that a wish was granted, and its fate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// Its fate.
+    pub state: ConfirmationState,
+    /// Its text.
+    pub text: String,
+    /// WhatsApp's id of the message, once it is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// When its fate was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+    /// WhatsApp's error code, where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
+    /// What that error means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+}
+
+/// The fate of a confirmation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfirmationState {
+    /// On its way.
+    Pending,
+    /// Accepted by WhatsApp.
+    Sent,
+    /// Refused by WhatsApp for good.
+    Failed,
+    /// Not sent within the 24 hours in which WhatsApp allows an answer.
+    Expired,
+    /// Not sent, because what it says is no longer so.
+    Superseded,
+}
+
+impl Confirmation {
+    /// A confirmation that is still to be sent.
+    #[must_use]
+    pub fn pending(text: &str) -> Self {
+        Self {
+            state: ConfirmationState::Pending,
+            text: text.to_owned(),
+            message_id: None,
+            at: None,
+            code: None,
+            title: None,
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! The ids of tenants, channels, contacts and events: parsed once at the door, trusted from there on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::phone::{InvalidPhone, Phone};
+
+/// A business that uses the system: `[A-Za-z0-9_-]{1,36}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TenantId(String);
+
+/// The text is no tenant id.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a tenant id: use 1 to 36 letters, digits, `_` or `-`")]
+pub struct InvalidTenantId;
+
+impl TenantId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TenantId {
+    type Err = InvalidTenantId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTenantId> {
+        let fits = (1..=36).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidTenantId) }
+    }
+}
+
+/// A tenant's WhatsApp number, by the `phone_number_id` that Meta gave it: 1 to 32 digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ChannelId(String);
+
+/// The text is no channel id.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a channel id: use the phone_number_id from Meta, 1 to 32 digits")]
+pub struct InvalidChannelId;
+
+impl ChannelId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ChannelId {
+    type Err = InvalidChannelId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidChannelId> {
+        let fits = (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidChannelId) }
+    }
+}
+
+/// The name of a secret in Secrets Manager: 1 to 512 letters, digits and any of `/_+=.@-`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SecretId(String);
+
+/// The text is no name of a secret.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not the name of a secret: use 1 to 512 letters, digits and any of /_+=.@-")]
+pub struct InvalidSecretId;
+
+impl SecretId {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SecretId {
+    type Err = InvalidSecretId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSecretId> {
+        let fits = (1..=512).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+=.@-".contains(&byte));
+        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidSecretId) }
+    }
+}
+
+/// WhatsApp's business-scoped user id, the identity of a customer who hides the number: `[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}`.
+/// Kept exactly as Meta wrote it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserId(String);
+
+/// The text is no business-scoped user id.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a WhatsApp user id: it looks like US.13491208655302741918")]
+pub struct InvalidUserId;
+
+impl UserId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for UserId {
+    type Err = InvalidUserId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUserId> {
+        let (country, rest) = text.split_once('.').ok_or(InvalidUserId)?;
+        let number = rest.strip_prefix("ENT.").unwrap_or(rest);
+        let fits = country.len() == 2
+            && country.bytes().all(|byte| byte.is_ascii_uppercase())
+            && (1..=128).contains(&number.len())
+            && number.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidUserId) }
+    }
+}
+
+/// What a contact is found under: a phone number in canonical form, `+<digits>`, or a [`UserId`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ContactId(String);
+
+/// The text is neither a phone number nor a user id.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct InvalidContactId(#[from] InvalidPhone);
+
+impl ContactId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is a phone number, not a user id.
+    #[must_use]
+    pub fn is_phone(&self) -> bool {
+        self.0.starts_with('+')
+    }
+
+    /// The part of the tenant's table that holds this id.
+    #[must_use]
+    pub fn shard(&self) -> Shard {
+        Shard::of(&self.0)
+    }
+}
+
+impl From<&Phone> for ContactId {
+    fn from(phone: &Phone) -> Self {
+        Self(format!("+{}", phone.canonical()))
+    }
+}
+
+impl From<&UserId> for ContactId {
+    fn from(user: &UserId) -> Self {
+        Self(user.0.clone())
+    }
+}
+
+impl FromStr for ContactId {
+    type Err = InvalidContactId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidContactId> {
+        match text.parse::<UserId>() {
+            Ok(user) => Ok(Self(user.0)),
+            Err(InvalidUserId) => Ok(Self::from(&text.parse::<Phone>()?)),
+        }
+    }
+}
+
+/// The id of a message or of a change made by staff, unique within its contact.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct EventId(String);
+
+impl EventId {
+    /// Longer ids are replaced by their hash: the table's keys have an end.
+    const MAX_BYTES: usize = 200;
+
+    /// A new id for a change that brings none of its own; later ones sort behind earlier ones.
+    #[must_use]
+    pub fn unique() -> Self {
+        Self(uuid::Uuid::now_v7().to_string())
+    }
+
+    /// The id of something that has none, made from all that it says, so that a repeat gets the same one.
+    #[must_use]
+    pub fn of_content(content: &[u8]) -> Self {
+        Self(format!("sha256.{}", hex::encode(Sha256::digest(content))))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part of the outbox that holds this event's confirmation.
+    #[must_use]
+    pub fn shard(&self) -> Shard {
+        Shard::of(&self.0)
+    }
+
+    /// A short hash that names the event in logs, where its id, which embeds the customer's number, may not stand.
+    #[must_use]
+    pub fn log_name(&self) -> String {
+        hex::encode(&Sha256::digest(&self.0)[..8])
+    }
+}
+
+impl From<String> for EventId {
+    fn from(text: String) -> Self {
+        if text.len() > Self::MAX_BYTES { Self::of_content(text.as_bytes()) } else { Self(text) }
+    }
+}
+
+/// One of the sixteen parts that a tenant's contacts, its suppression list and the outbox are spread over:
+/// the first hex digit of the SHA-256 of an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shard(u8);
+
+impl Shard {
+    /// Where going through all shards begins.
+    pub const FIRST: Self = Self(0);
+
+    /// Every shard, in order.
+    pub fn all() -> impl DoubleEndedIterator<Item = Self> + ExactSizeIterator {
+        (0..16u8).map(Self)
+    }
+
+    /// The shards from this one on.
+    pub fn and_later(self) -> impl Iterator<Item = Self> {
+        (self.0..16).map(Self)
+    }
+
+    fn of(id: &str) -> Self {
+        Self(Sha256::digest(id)[0] >> 4)
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+/// The text is no shard.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a shard: it is one hex digit")]
+pub struct InvalidShard;
+
+impl FromStr for Shard {
+    type Err = InvalidShard;
+
+    fn from_str(text: &str) -> Result<Self, InvalidShard> {
+        match text.as_bytes() {
+            [digit @ (b'0'..=b'9' | b'a'..=b'f')] => {
+                char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).map(Self).ok_or(InvalidShard)
+            }
+            _ => Err(InvalidShard),
+        }
+    }
+}
+
+/// Cuts text to so many bytes of UTF-8, never inside a character.
+#[must_use]
+pub fn cut(text: &str, max_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(max_bytes)]
+}
+
+// Ids of people print as their kind alone: what is printed ends up in logs.
+impl fmt::Debug for ContactId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_phone() { "ContactId(phone)" } else { "ContactId(user)" })
+    }
+}
+
+impl fmt::Debug for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserId")
+    }
+}
+
+macro_rules! text_id {
+    ($($id:ident $(parsed or $error:ident)?),* $(,)?) => {$(
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<$id> for String {
+            fn from(id: $id) -> Self {
+                id.0
+            }
+        }
+
+        $(impl TryFrom<String> for $id {
+            type Error = $error;
+
+            fn try_from(text: String) -> Result<Self, $error> {
+                text.parse()
+            }
+        })?
+    )*};
+}
+
+text_id!(
+    TenantId parsed or InvalidTenantId,
+    ChannelId parsed or InvalidChannelId,
+    SecretId parsed or InvalidSecretId,
+    UserId parsed or InvalidUserId,
+    ContactId parsed or InvalidContactId,
+    EventId,
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tenant_ids_have_1_to_36_plain_characters() {
+        for good in ["demo", "a", "A-b_9", &"x".repeat(36)] {
+            assert_eq!(good.parse::<TenantId>().unwrap().as_str(), good);
+        }
+        for bad in ["", "a b", "a#b", "é", "a/b", &"x".repeat(37)] {
+            assert_eq!(bad.parse::<TenantId>(), Err(InvalidTenantId), "{bad}");
+        }
+    }
+
+    #[test]
+    fn user_ids_are_told_from_phones_and_never_altered() {
+        let id = "US.13491208655302741918".parse::<ContactId>().unwrap();
+        assert!(!id.is_phone());
+        assert_eq!(id.as_str(), "US.13491208655302741918");
+        assert!("US.ENT.11815799212886844830".parse::<ContactId>().is_ok());
+        for bad in ["us.1", "USA.1", "US.", "US.a-b", "US.ENT.", &format!("US.{}", "1".repeat(129))] {
+            assert!(bad.parse::<UserId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_number_are_one_contact_id() {
+        for spelling in ["14155550123", "+1 (415) 555-0123", "0014155550123", "+1.415.555.0123"] {
+            assert_eq!(spelling.parse::<ContactId>().unwrap().as_str(), "+14155550123", "{spelling}");
+        }
+    }
+
+    #[test]
+    fn a_mexican_number_is_found_under_either_spelling() {
+        assert_eq!("5215512345678".parse::<ContactId>(), "+52 55 1234 5678".parse());
+    }
+
+    #[test]
+    fn what_is_printed_for_logs_names_no_person() {
+        let id = "+14155550123".parse::<ContactId>().unwrap();
+        assert_eq!(format!("{id:?}"), "ContactId(phone)");
+    }
+
+    #[test]
+    fn a_shard_is_the_first_hex_digit_of_the_sha256() {
+        let id = "+14155550123".parse::<ContactId>().unwrap();
+        let digest = hex::encode(Sha256::digest("+14155550123"));
+        assert_eq!(id.shard().to_string(), digest[..1]);
+        assert_eq!(Shard::all().count(), 16);
+        for shard in Shard::all() {
+            assert_eq!(shard.to_string().parse(), Ok(shard));
+        }
+        assert_eq!("+1".parse::<Shard>(), Err(InvalidShard));
+    }
+
+    #[test]
+    fn long_event_ids_are_hashed() {
+        assert_eq!(EventId::from("x".repeat(200)).as_str().len(), 200);
+        assert_eq!(EventId::from("x".repeat(201)), EventId::of_content("x".repeat(201).as_bytes()));
+    }
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        assert_eq!(cut("añb", 2), "a");
+        assert_eq!(cut("añb", 3), "añ");
+        assert_eq!(cut("añb", 9), "añb");
+    }
+}

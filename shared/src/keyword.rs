@@ -1,0 +1,138 @@
+//! Keywords, and what a message must say to be one.
+//!
+//! People write a keyword in bold, in capitals, with an exclamation mark or without the accents that their keyboard
+//! hides. [`fold`] makes one text of all of these; a message matches a keyword when the whole of it folds to the same.
+
+mod fold;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+pub use fold::fold;
+
+/// The most Unicode scalar values a keyword has, as written and folded.
+const MAX_SCALARS: usize = 64;
+
+/// The words that count as a request to stop under the TCPA, whatever a business has chosen (47 CFR 64.1200(a)(10)),
+/// folded. `optout` is its `opt out` in one word.
+pub const RESERVED_OPT_OUT: [&str; 8] = ["stop", "quit", "end", "revoke", "opt out", "optout", "cancel", "unsubscribe"];
+
+/// A word, or a few, by which customers opt out or in.
+///
+/// Two `Keyword`s are equal when they are written alike: to replace `STOP` by `stop` is a change to the settings. Whether
+/// they match the same messages is told by [`Keyword::folded`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Keyword {
+    written: String,
+    folded: String,
+}
+
+impl Keyword {
+    /// The keyword as the business wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// The keyword as it is compared.
+    #[must_use]
+    pub fn folded(&self) -> &str {
+        &self.folded
+    }
+
+    /// Whether the message is this keyword and nothing more.
+    #[must_use]
+    pub fn matches(&self, candidate: &Candidate) -> bool {
+        self.folded == candidate.folded
+    }
+}
+
+impl TryFrom<String> for Keyword {
+    type Error = InvalidKeyword;
+
+    fn try_from(written: String) -> Result<Self, InvalidKeyword> {
+        if is_too_long(&written) {
+            return Err(InvalidKeyword::TooLong);
+        }
+        let folded = fold(&written);
+        if folded.is_empty() {
+            return Err(InvalidKeyword::Empty);
+        }
+        if is_too_long(&folded) {
+            return Err(InvalidKeyword::TooLongFolded);
+        }
+        Ok(Self { written, folded })
+    }
+}
+
+impl FromStr for Keyword {
+    type Err = InvalidKeyword;
+
+    fn from_str(written: &str) -> Result<Self, InvalidKeyword> {
+        written.to_owned().try_into()
+    }
+}
+
+impl fmt::Display for Keyword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl Serialize for Keyword {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.written)
+    }
+}
+
+/// Why a text cannot be a keyword. The texts are shown to whoever edits the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKeyword {
+    /// Nothing is left of it once folded.
+    #[error("a keyword needs a letter or a digit, as emoji and punctuation around a word do not count; add one")]
+    Empty,
+    /// More than 64 scalar values as written.
+    #[error("a keyword has at most {MAX_SCALARS} characters; shorten it")]
+    TooLong,
+    /// More than 64 scalar values once folded, as ligatures come apart.
+    #[error("a keyword has at most {MAX_SCALARS} characters once its ligatures are written out; shorten it")]
+    TooLongFolded,
+}
+
+/// The folded text of a message that is short enough to be a keyword.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Candidate {
+    folded: String,
+}
+
+impl Candidate {
+    /// Folds a message's text; `None` when no keyword can match it.
+    ///
+    /// Only what is left counts: a keyword among megabytes of invisible code points or emoji is still one. A long text is
+    /// given up on as soon as enough of it is certain to be left.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let folded = fold::fold_short(text, MAX_SCALARS)?;
+        (!folded.is_empty() && !is_too_long(&folded)).then_some(Self { folded })
+    }
+
+    /// The text as it is compared.
+    #[must_use]
+    pub fn folded(&self) -> &str {
+        &self.folded
+    }
+}
+
+// What is printed ends up in logs, where nobody's words may stand.
+impl fmt::Debug for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Candidate")
+    }
+}
+
+fn is_too_long(text: &str) -> bool {
+    text.chars().nth(MAX_SCALARS).is_some()
+}

@@ -1,0 +1,23 @@
+//! Consent of customers to WhatsApp marketing: the rules, and the table that keeps what was said.
+//!
+//! The rules are pure: ids ([`id`], [`phone`]), words ([`keyword`], [`settings`]), what stands about a contact
+//! ([`contact`]) and what an event does to it ([`event`], [`decision`]). They know no AWS, no HTTP and no clock.
+//! [`store`] alone speaks DynamoDB. The rest is what the functions share to start and to answer.
+
+pub mod aws;
+pub mod clock;
+pub mod contact;
+pub mod decision;
+pub mod event;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod id;
+pub mod keyword;
+pub mod limits;
+pub mod log;
+pub mod phone;
+#[cfg(feature = "secrets")]
+pub mod secrets;
+pub mod settings;
+pub mod store;
+pub mod time;

@@ -1,0 +1,156 @@
+//! The secrets of WhatsApp apps, kept in Secrets Manager and remembered for a minute.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use serde::Deserialize;
+
+use crate::id::SecretId;
+use crate::log::METRICS;
+use crate::time::Time;
+
+/// How long the last good secret is used before asking again, after asking was in vain.
+const WITHOUT: Duration = Duration::from_secs(10);
+
+/// How long a secret is used without asking again: a rotated one heals within this time.
+const REMEMBERED: Duration = Duration::from_mins(1);
+
+/// What a WhatsApp app shares with us.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct AppSecrets {
+    /// Signs the webhooks of the app.
+    pub app_secret: String,
+    /// What the app's handshake has to bring: one of these.
+    #[serde(rename = "verify_token")]
+    pub verify_tokens: OneOrMore,
+    /// Allows sending messages.
+    pub access_token: String,
+}
+
+/// One text or a list of them.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMore {
+    /// One.
+    One(String),
+    /// A list.
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    /// The texts.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::More(texts) => texts.as_slice(),
+        }
+        .iter()
+        .map(String::as_str)
+    }
+}
+
+impl AppSecrets {
+    /// Whether nothing is empty: an empty secret is one that everybody knows.
+    fn is_complete(&self) -> bool {
+        let mut tokens = self.verify_tokens.iter().peekable();
+        let has_token = tokens.peek().is_some();
+        has_token
+            && tokens.all(|token| !token.is_empty())
+            && !self.app_secret.is_empty()
+            && !self.access_token.is_empty()
+    }
+}
+
+// A secret never gets into a log by being printed.
+impl fmt::Debug for AppSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AppSecrets")
+    }
+}
+
+/// The secrets that were fetched, and how long they are used.
+type Remembered = HashMap<SecretId, (Arc<AppSecrets>, Time)>;
+
+/// A secret could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// Secrets Manager did not give it.
+    #[error("secret {id} is unavailable: {code}")]
+    Unavailable {
+        /// Which secret.
+        id: SecretId,
+        /// What Secrets Manager said.
+        code: String,
+    },
+    /// It is not of the form that is documented for `META_SECRET_ID`.
+    #[error(
+        "secret {id} is not a JSON object with `app_secret`, `verify_token` and `access_token`, none of them empty"
+    )]
+    Malformed {
+        /// Which secret.
+        id: SecretId,
+    },
+}
+
+/// The secrets of the WhatsApp apps that speak to us.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    client: Client,
+    default_id: SecretId,
+    remembered: Arc<Mutex<Remembered>>,
+}
+
+impl Secrets {
+    /// Secrets from Secrets Manager; `default_id` names those of the app that channels without a secret of their own use.
+    #[must_use]
+    pub fn new(client: Client, default_id: SecretId) -> Self {
+        Self { client, default_id, remembered: Arc::default() }
+    }
+
+    /// The name of the secret that channels without one of their own use.
+    #[must_use]
+    pub fn default_id(&self) -> &SecretId {
+        &self.default_id
+    }
+
+    /// The secrets of one app. While Secrets Manager does not answer, the last ones known go on being used.
+    ///
+    /// # Errors
+    /// They could not be had, or are not of the documented form.
+    pub async fn app(&self, id: &SecretId, now: Time) -> Result<Arc<AppSecrets>, SecretsError> {
+        let known = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        let Some((known, until)) = known else { return self.fetch(id, now).await };
+        if now < until {
+            return Ok(known);
+        }
+        self.fetch(id, now).await.or_else(|error| {
+            tracing::error!(target: METRICS, metric = "secrets_unavailable", %error, "going on with what was known");
+            self.remember(id, &known, now.plus(WITHOUT));
+            Ok(known)
+        })
+    }
+
+    async fn fetch(&self, id: &SecretId, now: Time) -> Result<Arc<AppSecrets>, SecretsError> {
+        let answer = self.client.get_secret_value().secret_id(id.as_str()).send().await;
+        let text = answer.map_err(|error| unavailable(id, &error))?.secret_string;
+        let secrets: Option<AppSecrets> = text.and_then(|text| serde_json::from_str(&text).ok());
+        let secrets = secrets.filter(AppSecrets::is_complete).ok_or_else(|| SecretsError::Malformed { id: id.clone() });
+        let secrets = Arc::new(secrets?);
+        self.remember(id, &secrets, now.plus(REMEMBERED));
+        Ok(secrets)
+    }
+
+    fn remember(&self, id: &SecretId, secrets: &Arc<AppSecrets>, until: Time) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.insert(id.clone(), (Arc::clone(secrets), until));
+    }
+}
+
+fn unavailable<E: ProvideErrorMetadata>(id: &SecretId, error: &SdkError<E>) -> SecretsError {
+    let code = error.code().unwrap_or("no answer").to_owned();
+    SecretsError::Unavailable { id: id.clone(), code }
+}

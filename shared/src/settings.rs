@@ -1,0 +1,344 @@
+//! What a tenant decides for itself: its keywords, its confirmation texts, and whether silence is consent.
+
+use serde::{Deserialize, Serialize};
+
+use crate::keyword::{Candidate, Keyword, RESERVED_OPT_OUT};
+use crate::time::Time;
+
+/// Settings that hold: every value of this type has passed [`Settings::new`], or was stored by something that had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    enabled: bool,
+    opt_out_keywords: Vec<Keyword>,
+    opt_out_message: String,
+    opt_in_keywords: Vec<Keyword>,
+    opt_in_message: String,
+    require_opt_in: bool,
+}
+
+/// Settings as somebody wrote them, not yet checked.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// Whether keywords in messages are heeded.
+    pub enabled: bool,
+    /// The words that opt a customer out.
+    pub opt_out_keywords: Vec<String>,
+    /// What a customer who opted out is told; empty for nothing.
+    pub opt_out_message: String,
+    /// The words that opt a customer in again.
+    pub opt_in_keywords: Vec<String>,
+    /// What a customer who opted in is told; empty for nothing.
+    pub opt_in_message: String,
+    /// Whether a customer who never said anything gets no marketing.
+    pub require_opt_in: bool,
+}
+
+/// Settings with what the table knows of their making.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SavedSettings {
+    /// The settings.
+    pub settings: Settings,
+    /// Counts the savings; 0 for defaults that nobody saved yet.
+    pub version: u64,
+    /// When they were saved, where somebody did.
+    pub updated_at: Option<Time>,
+    /// Who saved them, where somebody did.
+    pub updated_by: Option<String>,
+}
+
+/// A field that does not hold, and what would.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Where it stands, for example `opt_in_keywords[2]`.
+    pub field: String,
+    /// What is wrong with it and how to mend it.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// An error of the field at `field`.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: field.into(), detail: detail.into() }
+    }
+}
+
+/// What a keyword asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// No more marketing.
+    OptOut,
+    /// Marketing again.
+    OptIn,
+}
+
+/// A keyword that was found in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard<'a> {
+    /// What it asks for.
+    pub wish: Wish,
+    /// The keyword, as the tenant wrote it.
+    pub keyword: &'a Keyword,
+    /// Which of the message's texts it was.
+    pub text: usize,
+}
+
+impl Settings {
+    /// Keywords in one list, at most.
+    pub const MAX_KEYWORDS: usize = 50;
+    /// Unicode scalar values in one confirmation text, at most.
+    pub const MAX_MESSAGE_CHARS: usize = 1_000;
+    /// Bytes that settings may take in the table, so that reading them never costs more than two read units.
+    pub const MAX_STORED_BYTES: usize = 8 * 1024;
+
+    /// Checks a draft.
+    ///
+    /// # Errors
+    /// Every field that does not hold, not only the first.
+    pub fn new(draft: Draft) -> Result<Self, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let opt_out_keywords = keywords("opt_out_keywords", draft.opt_out_keywords, &mut errors);
+        let opt_in_keywords = keywords("opt_in_keywords", draft.opt_in_keywords, &mut errors);
+        for (index, keyword) in &opt_in_keywords {
+            let field = format!("opt_in_keywords[{index}]");
+            if RESERVED_OPT_OUT.contains(&keyword.folded()) {
+                let detail = format!("`{keyword}` always means opting out: remove it from the opt-in keywords");
+                errors.push(FieldError::new(field, detail));
+            } else if let Some((_, twin)) =
+                opt_out_keywords.iter().find(|(_, other)| other.folded() == keyword.folded())
+            {
+                let detail = format!("`{keyword}` is read as the opt-out keyword `{twin}`: remove one of the two");
+                errors.push(FieldError::new(field, detail));
+            }
+        }
+        for (field, text) in [("opt_out_message", &draft.opt_out_message), ("opt_in_message", &draft.opt_in_message)] {
+            let length = text.chars().count();
+            if length > Self::MAX_MESSAGE_CHARS {
+                let detail = format!("has {length} characters: shorten it to at most {}", Self::MAX_MESSAGE_CHARS);
+                errors.push(FieldError::new(field, detail));
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let settings = Self {
+            enabled: draft.enabled,
+            opt_out_keywords: opt_out_keywords.into_iter().map(|(_, keyword)| keyword).collect(),
+            opt_out_message: draft.opt_out_message,
+            opt_in_keywords: opt_in_keywords.into_iter().map(|(_, keyword)| keyword).collect(),
+            opt_in_message: draft.opt_in_message,
+            require_opt_in: draft.require_opt_in,
+        };
+        let bytes = settings.stored_bytes();
+        if bytes > Self::MAX_STORED_BYTES {
+            let detail = format!(
+                "keywords and texts take {bytes} bytes together, more than the {} that are stored: shorten them",
+                Self::MAX_STORED_BYTES
+            );
+            return Err(vec![FieldError::new("settings", detail)]);
+        }
+        Ok(settings)
+    }
+
+    /// Whether keywords in messages are heeded.
+    #[must_use]
+    pub fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Whether a customer who never said anything gets no marketing.
+    #[must_use]
+    pub fn require_opt_in(&self) -> bool {
+        self.require_opt_in
+    }
+
+    /// What a customer is told whose wish was granted; nothing where the tenant left the text empty.
+    #[must_use]
+    pub fn confirmation(&self, wish: Wish) -> Option<&str> {
+        let text = match wish {
+            Wish::OptOut => &self.opt_out_message,
+            Wish::OptIn => &self.opt_in_message,
+        };
+        (!text.trim().is_empty()).then_some(text)
+    }
+
+    /// What a message asks for whose texts can each be read as a keyword. Opting out goes before opting in.
+    #[must_use]
+    pub fn judge<'a>(&self, texts: impl IntoIterator<Item = &'a Candidate>) -> Option<Heard<'_>> {
+        let mut opt_in = None;
+        for (text, candidate) in texts.into_iter().enumerate() {
+            let said = |keywords: &'_ [Keyword]| keywords.iter().position(|keyword| keyword.matches(candidate));
+            if let Some(index) = said(&self.opt_out_keywords) {
+                return Some(Heard { wish: Wish::OptOut, keyword: &self.opt_out_keywords[index], text });
+            }
+            if opt_in.is_none() {
+                opt_in = said(&self.opt_in_keywords).map(|index| Heard {
+                    wish: Wish::OptIn,
+                    keyword: &self.opt_in_keywords[index],
+                    text,
+                });
+            }
+        }
+        opt_in
+    }
+
+    /// What a tenant should know about its settings, though they hold.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let missing: Vec<String> = RESERVED_OPT_OUT
+            .iter()
+            .filter(|word| !self.opt_out_keywords.iter().any(|keyword| keyword.folded() == **word))
+            .map(|word| format!("`{word}`"))
+            .collect();
+        if !missing.is_empty() {
+            warnings.push(format!(
+                "These words always count as opting out in the United States (47 CFR 64.1200(a)(10)), but are not among the \
+                 opt-out keywords: {}",
+                missing.join(", ")
+            ));
+        }
+        if !self.enabled {
+            warnings.push("Keyword handling is switched off: nobody can opt out or in by message".to_owned());
+        }
+        warnings
+    }
+
+    /// An upper bound of what the settings item takes: texts, a little for each keyword, and the item's fixed part.
+    fn stored_bytes(&self) -> usize {
+        const FIXED: usize = 512;
+        const EACH_KEYWORD: usize = 4;
+        let keywords = self.opt_out_keywords.iter().chain(&self.opt_in_keywords);
+        FIXED
+            + keywords.map(|keyword| keyword.as_str().len() + EACH_KEYWORD).sum::<usize>()
+            + self.opt_out_message.len()
+            + self.opt_in_message.len()
+    }
+}
+
+/// What a new tenant starts with.
+impl Default for Settings {
+    fn default() -> Self {
+        let keyword = |text: &str| text.parse().into_iter().collect::<Vec<Keyword>>();
+        Self {
+            enabled: true,
+            opt_out_keywords: keyword("STOP"),
+            opt_out_message:
+                "You are unsubscribed and will get no more marketing messages from us. Messages about your \
+                              orders and your questions still reach you. Reply START to subscribe again."
+                    .to_owned(),
+            opt_in_keywords: keyword("START"),
+            opt_in_message: "You are subscribed again and will get our marketing messages. Reply STOP at any time to \
+                             unsubscribe."
+                .to_owned(),
+            require_opt_in: false,
+        }
+    }
+}
+
+/// The keywords of one list that hold, each with its place; the others become errors.
+fn keywords(field: &str, words: Vec<String>, errors: &mut Vec<FieldError>) -> Vec<(usize, Keyword)> {
+    if words.is_empty() || words.len() > Settings::MAX_KEYWORDS {
+        let detail = format!("has {} keywords: give 1 to {}", words.len(), Settings::MAX_KEYWORDS);
+        errors.push(FieldError::new(field, detail));
+    }
+    let mut keywords = Vec::with_capacity(words.len());
+    for (index, word) in words.into_iter().enumerate() {
+        match Keyword::try_from(word) {
+            Ok(keyword) => keywords.push((index, keyword)),
+            Err(error) => errors.push(FieldError::new(format!("{field}[{index}]"), error.to_string())),
+        }
+    }
+    keywords
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft() -> Draft {
+        Draft {
+            enabled: true,
+            opt_out_keywords: vec!["STOP".into()],
+            opt_in_keywords: vec!["START".into()],
+            ..Draft::default()
+        }
+    }
+
+    fn fields(draft: Draft) -> Vec<String> {
+        Settings::new(draft).unwrap_err().into_iter().map(|error| error.field).collect()
+    }
+
+    fn said(text: &str) -> Vec<Candidate> {
+        Candidate::new(text).into_iter().collect()
+    }
+
+    #[test]
+    fn the_defaults_hold_and_name_the_way_back() {
+        let settings = Settings::default();
+        assert!(settings.confirmation(Wish::OptOut).unwrap().contains("START"));
+        assert!(settings.confirmation(Wish::OptIn).unwrap().contains("STOP"));
+        assert_eq!(settings.judge(&said("stop!")).unwrap().wish, Wish::OptOut);
+        assert_eq!(settings.judge(&said("Start")).unwrap().wish, Wish::OptIn);
+    }
+
+    #[test]
+    fn every_fault_is_named_not_only_the_first() {
+        let faulty = Draft {
+            opt_out_keywords: vec![],
+            opt_in_keywords: vec!["START".into(), "🛑".into(), "x".repeat(65)],
+            opt_in_message: "x".repeat(1_001),
+            ..draft()
+        };
+        assert_eq!(fields(faulty), ["opt_out_keywords", "opt_in_keywords[1]", "opt_in_keywords[2]", "opt_in_message"]);
+    }
+
+    #[test]
+    fn lists_that_share_a_folded_keyword_are_refused_by_name() {
+        let shared =
+            Draft { opt_out_keywords: vec!["ARRÊT".into()], opt_in_keywords: vec!["arret".into()], ..draft() };
+        let errors = Settings::new(shared).unwrap_err();
+        assert_eq!(errors[0].field, "opt_in_keywords[0]");
+        assert!(errors[0].detail.contains("`arret`") && errors[0].detail.contains("`ARRÊT`"));
+    }
+
+    #[test]
+    fn words_that_always_opt_out_are_refused_as_opt_in_keywords() {
+        for word in RESERVED_OPT_OUT {
+            let draft =
+                Draft { opt_out_keywords: vec!["halt".into()], opt_in_keywords: vec![word.to_uppercase()], ..draft() };
+            assert_eq!(fields(draft), ["opt_in_keywords[0]"], "{word}");
+        }
+    }
+
+    #[test]
+    fn fifty_keywords_fit_and_fifty_one_do_not() {
+        let words = |count: usize| (0..count).map(|index| format!("word {index}")).collect();
+        assert!(Settings::new(Draft { opt_out_keywords: words(50), ..draft() }).is_ok());
+        assert_eq!(fields(Draft { opt_out_keywords: words(51), ..draft() }), ["opt_out_keywords"]);
+    }
+
+    #[test]
+    fn settings_that_would_not_fit_their_item_are_refused() {
+        let long = (0..50).map(|index| format!("{index:02}{}", "語".repeat(62))).collect();
+        assert_eq!(fields(Draft { opt_out_keywords: long, ..draft() }), ["settings"]);
+    }
+
+    #[test]
+    fn missing_opt_out_words_are_named_in_a_warning() {
+        let warnings = Settings::new(draft()).unwrap().warnings();
+        assert!(warnings[0].contains("`unsubscribe`") && !warnings[0].contains("`stop`"), "{warnings:?}");
+    }
+
+    #[test]
+    fn an_empty_text_means_no_confirmation() {
+        assert_eq!(Settings::new(draft()).unwrap().confirmation(Wish::OptOut), None);
+    }
+
+    #[test]
+    fn opting_out_goes_before_opting_in() {
+        let candidates: Vec<Candidate> = ["START", "STOP"].into_iter().filter_map(Candidate::new).collect();
+        let settings = Settings::default();
+        let heard = settings.judge(&candidates).unwrap();
+        assert_eq!((heard.wish, heard.text), (Wish::OptOut, 1));
+    }
+}

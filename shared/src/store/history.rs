@@ -1,0 +1,133 @@
+//! What happened to a contact: written with the change itself, read newest first, erased with the contact.
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
+
+use super::key::{self, Item, Key};
+use super::request::{ATTEMPTS, from_item, pause, unavailable};
+use super::{StoreError, Tenant};
+use crate::event::{HistoryEntry, HistoryKey};
+use crate::id::ContactId;
+
+/// Some entries of a history, and where to go on.
+#[derive(Debug)]
+pub struct HistoryPage {
+    /// The entries, newest first.
+    pub entries: Vec<HistoryEntry>,
+    /// The last entry's place, unless there are no more.
+    pub next: Option<HistoryKey>,
+}
+
+impl Tenant {
+    /// Up to `limit` entries that are older than `before`, newest first.
+    ///
+    /// # Errors
+    /// They could not be read.
+    pub async fn history(
+        &self,
+        id: &ContactId,
+        before: Option<&HistoryKey>,
+        limit: u16,
+    ) -> Result<HistoryPage, StoreError> {
+        let answer = self
+            .history_query(id)
+            .scan_index_forward(false)
+            .set_exclusive_start_key(before.map(|before| Key::history(&self.id, id, before).into_item()))
+            .limit(limit.into())
+            .send()
+            .await
+            .map_err(unavailable)?;
+        let next = answer.last_evaluated_key.as_ref().and_then(place);
+        let entries = answer.items.unwrap_or_default().into_iter().map(entry).collect::<Result<_, _>>()?;
+        Ok(HistoryPage { entries, next })
+    }
+
+    /// One entry, if it is there.
+    ///
+    /// # Errors
+    /// It could not be read.
+    pub async fn history_entry(&self, id: &ContactId, key: &HistoryKey) -> Result<Option<HistoryEntry>, StoreError> {
+        let key = Key::history(&self.id, id, key);
+        self.store.batch_get([key]).await?.into_values().next().map(entry).transpose()
+    }
+
+    /// The keys of all entries.
+    pub(super) async fn history_keys(&self, id: &ContactId) -> Result<Vec<Key>, StoreError> {
+        let mut keys = Vec::new();
+        let mut start = None;
+        loop {
+            let answer = self
+                .history_query(id)
+                .projection_expression("pk, sk")
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(unavailable)?;
+            keys.extend(answer.items.unwrap_or_default().iter().filter_map(Key::of));
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(keys);
+            }
+        }
+    }
+
+    /// Deletes items, those that are gone already included.
+    pub(super) async fn delete_all(&self, keys: &[Key]) -> Result<(), StoreError> {
+        for chunk in keys.chunks(DELETES) {
+            self.delete_chunk(chunk).await?;
+        }
+        Ok(())
+    }
+
+    fn history_query(&self, id: &ContactId) -> QueryFluentBuilder {
+        self.store
+            .client
+            .query()
+            .table_name(&*self.store.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(key::history(&self.id, id)))
+    }
+
+    /// Deletes up to [`DELETES`] items; those that DynamoDB left are deleted again until none is.
+    async fn delete_chunk(&self, keys: &[Key]) -> Result<(), StoreError> {
+        let delete = |key: Key| {
+            let request = DeleteRequest::builder().set_key(Some(key.into_item())).build().expect("the key is set");
+            WriteRequest::builder().delete_request(request).build()
+        };
+        let mut left: Vec<WriteRequest> = keys.iter().cloned().map(delete).collect();
+        for attempt in 1..=ATTEMPTS {
+            let answer = self
+                .store
+                .client
+                .batch_write_item()
+                .request_items(&*self.store.table, left)
+                .send()
+                .await
+                .map_err(unavailable)?;
+            left = answer.unprocessed_items.unwrap_or_default().into_values().flatten().collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            pause(attempt).await;
+        }
+        Err(StoreError::Unavailable("deletions stay unprocessed".to_owned()))
+    }
+}
+
+/// Items that DynamoDB deletes in one `BatchWriteItem`.
+const DELETES: usize = 25;
+
+/// Where an item stands in its history.
+fn place(item: &Item) -> Option<HistoryKey> {
+    key::from_timed(&Key::of(item)?.sk)
+}
+
+fn entry(item: Item) -> Result<HistoryEntry, StoreError> {
+    let place = place(&item);
+    let mut entry: HistoryEntry = from_item("history", item)?;
+    if let Some(place) = place {
+        entry.event.key = place;
+    }
+    Ok(entry)
+}

@@ -1,0 +1,241 @@
+//! How the table is asked: batches that are read whole, and transactions whose refusal means a race.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::key::{Item, Key};
+use super::{Store, StoreError};
+
+/// Keys that DynamoDB takes in one `BatchGetItem`.
+pub(super) const BATCH: usize = 100;
+
+/// Batches that are asked for at a time.
+const AT_ONCE: usize = 16;
+
+/// How often something that others got in the way of is tried: a second and a half with the pauses of [`pause`].
+pub(super) const ATTEMPTS: u32 = 8;
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// All of it is in the table.
+    Yes,
+    /// Nothing of it is: something that it was conditional on has changed.
+    Raced,
+}
+
+impl Store {
+    /// Reads items by key, strongly consistent, as they are: absent ones are missing in the answer. Keys repeat freely.
+    pub(super) async fn batch_get(
+        &self,
+        keys: impl IntoIterator<Item = Key>,
+    ) -> Result<HashMap<Key, Item>, StoreError> {
+        let distinct: BTreeSet<Key> = keys.into_iter().collect();
+        let distinct: Vec<Key> = distinct.into_iter().collect();
+        let chunks: Vec<Vec<Key>> = distinct.chunks(BATCH).map(<[Key]>::to_vec).collect();
+        let calls = stream::iter(chunks).map(|chunk| self.batch_get_chunk(chunk));
+        let found: Vec<Vec<(Key, Item)>> = calls.buffered(AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Up to [`BATCH`] keys; what DynamoDB left out is asked for again until nothing is left.
+    async fn batch_get_chunk(&self, keys: Vec<Key>) -> Result<Vec<(Key, Item)>, StoreError> {
+        let mut found = Vec::new();
+        let mut left: Vec<Item> = keys.into_iter().map(Key::into_item).collect();
+        for attempt in 0..ATTEMPTS {
+            if left.is_empty() {
+                return Ok(found);
+            }
+            if attempt > 0 {
+                pause(attempt).await;
+            }
+            let wanted =
+                KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build().expect("keys are set");
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(&*self.table, wanted)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(unavailable)?;
+            for item in answer.responses.unwrap_or_default().into_values().flatten() {
+                found.push((Key::of(&item).ok_or_else(|| unreadable("item without a key"))?, item));
+            }
+            left = answer
+                .unprocessed_keys
+                .unwrap_or_default()
+                .into_values()
+                .flat_map(|unprocessed| unprocessed.keys)
+                .collect();
+        }
+        if left.is_empty() { Ok(found) } else { Err(StoreError::Unavailable("keys stay unprocessed".to_owned())) }
+    }
+
+    /// Writes all or nothing. While others write there, or too much is asked of the table, it is tried again.
+    pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written, StoreError> {
+        for attempt in 1..=ATTEMPTS {
+            let write = self.client.transact_write_items().set_transact_items(Some(items.clone()));
+            match write.send().await {
+                Ok(_) => return Ok(Written::Yes),
+                Err(error) => match cancellation(&error) {
+                    Some(Cancellation::Condition) => return Ok(Written::Raced),
+                    Some(Cancellation::Busy) => pause(attempt).await,
+                    None => return Err(unavailable(error)),
+                },
+            }
+        }
+        Err(StoreError::Contended)
+    }
+
+    pub(super) fn put(&self, key: Key, item: Item, condition: Condition) -> TransactWriteItem {
+        let (expression, values) = condition.expression();
+        let put = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(key.into_item().into_iter().chain(item).collect()))
+            .set_condition_expression(expression)
+            .set_expression_attribute_values(values)
+            .build()
+            .expect("table and item are set");
+        TransactWriteItem::builder().put(put).build()
+    }
+
+    pub(super) fn delete(&self, key: Key, condition: Condition) -> TransactWriteItem {
+        let (expression, values) = condition.expression();
+        let delete = Delete::builder()
+            .table_name(&*self.table)
+            .set_key(Some(key.into_item()))
+            .set_condition_expression(expression)
+            .set_expression_attribute_values(values)
+            .build()
+            .expect("table and key are set");
+        TransactWriteItem::builder().delete(delete).build()
+    }
+
+    pub(super) fn update(
+        &self,
+        key: Key,
+        expression: &str,
+        values: impl IntoIterator<Item = (String, AttributeValue)>,
+        condition: Condition,
+    ) -> TransactWriteItem {
+        let (condition, expected) = condition.expression();
+        let update = Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(key.into_item()))
+            .update_expression(expression)
+            .set_expression_attribute_values(Some(values.into_iter().chain(expected.unwrap_or_default()).collect()))
+            .set_condition_expression(condition)
+            .build()
+            .expect("table, key and expression are set");
+        TransactWriteItem::builder().update(update).build()
+    }
+
+    pub(super) fn require(&self, key: Key, condition: Condition) -> TransactWriteItem {
+        let (expression, values) = condition.expression();
+        let check = ConditionCheck::builder()
+            .table_name(&*self.table)
+            .set_key(Some(key.into_item()))
+            .set_condition_expression(expression)
+            .set_expression_attribute_values(values)
+            .build()
+            .expect("table, key and condition are set");
+        TransactWriteItem::builder().condition_check(check).build()
+    }
+}
+
+/// What must hold of an item for a write to happen.
+#[derive(Clone, Debug)]
+pub(super) enum Condition {
+    /// Nothing.
+    Always,
+    /// It is not there.
+    Absent,
+    /// It is there.
+    Present,
+    /// It has this number in this attribute.
+    Equals(&'static str, i64),
+}
+
+impl Condition {
+    fn expression(self) -> (Option<String>, Option<HashMap<String, AttributeValue>>) {
+        match self {
+            Self::Always => (None, None),
+            Self::Absent => (Some("attribute_not_exists(pk)".to_owned()), None),
+            Self::Present => (Some("attribute_exists(pk)".to_owned()), None),
+            Self::Equals(name, number) => {
+                let values = HashMap::from([(":expected".to_owned(), AttributeValue::N(number.to_string()))]);
+                (Some(format!("{name} = :expected")), Some(values))
+            }
+        }
+    }
+}
+
+/// Waits before the next attempt: up to 20, 40, 80 … 500 ms, drawn by chance so that those who raced do not race again.
+pub(super) async fn pause(attempt: u32) {
+    let most = 500.min(10 << attempt.min(10));
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=most))).await;
+}
+
+/// What a failed call says, as an error of the store: its kind and code alone, since messages can quote keys, and keys
+/// are phone numbers.
+#[expect(clippy::needless_pass_by_value, reason = "goes into map_err")]
+pub(super) fn unavailable<E: ProvideErrorMetadata>(error: SdkError<E>) -> StoreError {
+    let what = match &error {
+        SdkError::ConstructionFailure(_) => "the request could not be built",
+        SdkError::TimeoutError(_) => "no answer in time",
+        SdkError::DispatchFailure(_) => "no connection",
+        SdkError::ResponseError(_) => "an answer that cannot be read",
+        _ => error.code().unwrap_or("an error without a code"),
+    };
+    StoreError::Unavailable(what.to_owned())
+}
+
+/// What an item says that is not what it should be.
+pub(super) fn unreadable(kind: &'static str) -> StoreError {
+    StoreError::Unreadable { kind, source: serde::de::Error::custom("not as this version writes it") }
+}
+
+/// Turns a value into an item.
+pub(super) fn to_item(kind: &'static str, value: impl Serialize) -> Result<Item, StoreError> {
+    serde_dynamo::to_item(value).map_err(|source| StoreError::Unreadable { kind, source })
+}
+
+/// Turns an item into a value.
+pub(super) fn from_item<T: DeserializeOwned>(kind: &'static str, item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(|source| StoreError::Unreadable { kind, source })
+}
+
+/// Why DynamoDB cancelled a transaction, of which nothing is written.
+enum Cancellation {
+    /// A condition does not hold.
+    Condition,
+    /// Another transaction was at the same items, or they are asked for too often.
+    Busy,
+}
+
+fn cancellation(error: &SdkError<TransactWriteItemsError>) -> Option<Cancellation> {
+    match error.as_service_error()? {
+        TransactWriteItemsError::TransactionCanceledException(canceled) => {
+            let codes = || canceled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+            let is_busy =
+                |code| matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded");
+            if codes().any(|code| code == "ConditionalCheckFailed") {
+                Some(Cancellation::Condition)
+            } else {
+                codes().any(is_busy).then_some(Cancellation::Busy)
+            }
+        }
+        TransactWriteItemsError::TransactionInProgressException(_) => Some(Cancellation::Busy),
+        _ => None,
+    }
+}

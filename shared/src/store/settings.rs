@@ -1,0 +1,119 @@
+//! A tenant's settings: one item, counted up with every saving.
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use serde::{Deserialize, Serialize};
+
+use super::key::{Item, Key};
+use super::request::{ATTEMPTS, Condition, Written, from_item, pause, to_item};
+use super::{Store, StoreError, Tenant};
+use crate::id::{TenantId, cut};
+use crate::settings::{SavedSettings, Settings};
+use crate::time::Time;
+
+/// Bytes of a user's name that are kept, at most: settings have to stay small.
+const USER_BYTES: usize = 128;
+
+/// What whoever saves settings believes to replace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever is there.
+    Any,
+    /// This version.
+    Version(u64),
+}
+
+/// The settings were not saved.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// Somebody else saved them first.
+    #[error("the settings have version {current} by now")]
+    Stale {
+        /// The version that they have.
+        current: u64,
+    },
+    /// The table did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Serialize, Deserialize)]
+struct SettingsItem {
+    settings: Settings,
+    version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    updated_at: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    updated_by: Option<String>,
+}
+
+impl Tenant {
+    /// The tenant's settings, where it has any.
+    ///
+    /// # Errors
+    /// They could not be read.
+    pub async fn settings(&self) -> Result<Option<SavedSettings>, StoreError> {
+        let item = self.store.batch_get([Key::settings(&self.id)]).await?.into_values().next();
+        item.map(saved).transpose()
+    }
+
+    /// Saves settings as the next version.
+    ///
+    /// # Errors
+    /// They are not the expected version any more, or could not be written.
+    pub async fn save_settings(
+        &self,
+        settings: &Settings,
+        expected: Expected,
+        now: Time,
+        user: &str,
+    ) -> Result<SavedSettings, SaveError> {
+        for attempt in 1..=ATTEMPTS {
+            let current = self.settings().await?;
+            let version = current.as_ref().map_or(0, |saved| saved.version);
+            if let Expected::Version(expected) = expected
+                && expected != version
+            {
+                return Err(SaveError::Stale { current: version });
+            }
+            let next = SavedSettings {
+                settings: settings.clone(),
+                version: version + 1,
+                updated_at: Some(now),
+                updated_by: Some(cut(user, USER_BYTES).to_owned()),
+            };
+            let condition = match current {
+                Some(_) => Condition::Equals("version", i64::try_from(version).unwrap_or(i64::MAX)),
+                None => Condition::Absent,
+            };
+            let write = self.store.put(Key::settings(&self.id), item(&next)?, condition);
+            if self.store.transact(vec![write]).await? == Written::Yes {
+                return Ok(next);
+            }
+            pause(attempt).await;
+        }
+        Err(StoreError::Contended.into())
+    }
+}
+
+impl Store {
+    /// What creates a tenant's settings where it has none, and leaves them alone where it does.
+    pub(super) fn default_settings(&self, tenant: &TenantId, now: Time) -> Result<TransactWriteItem, StoreError> {
+        let defaults = item(&SavedSettings { version: 1, updated_at: Some(now), ..SavedSettings::default() })?;
+        let assignments: Vec<String> =
+            defaults.keys().map(|name| format!("{name} = if_not_exists({name}, :{name})")).collect();
+        let expression = format!("SET {}", assignments.join(", "));
+        let values = defaults.into_iter().map(|(name, value)| (format!(":{name}"), value));
+        Ok(self.update(Key::settings(tenant), &expression, values, Condition::Always))
+    }
+}
+
+/// Reads a settings item.
+pub(super) fn saved(item: Item) -> Result<SavedSettings, StoreError> {
+    let SettingsItem { settings, version, updated_at, updated_by } = from_item("settings", item)?;
+    Ok(SavedSettings { settings, version, updated_at, updated_by })
+}
+
+fn item(saved: &SavedSettings) -> Result<Item, StoreError> {
+    let SavedSettings { settings, version, updated_at, updated_by } = saved.clone();
+    to_item("settings", SettingsItem { settings, version, updated_at, updated_by })
+}
