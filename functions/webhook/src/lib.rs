@@ -1,0 +1,153 @@
+//! The webhook: takes WhatsApp's updates and makes consent of them.
+//!
+//! It answers 200 only when every change of consent in a body is in the table. Anything else is delivered again.
+
+mod envelope;
+mod intake;
+mod meta;
+mod signature;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use consent::clock::Clock;
+use consent::http::Problem;
+use consent::log::METRICS;
+use consent::secrets::{Secrets, SecretsError};
+use consent::store::{Store, StoreError};
+use consent::time::Time;
+use serde::Deserialize;
+
+use intake::Signer;
+use signature::Signature;
+
+/// Bytes of a body, at most. WhatsApp sends up to three million.
+const MAX_BODY: usize = 4 * 1024 * 1024;
+
+/// Channels of a body that are looked up before its signature holds, at most.
+const MAX_UNSIGNED_CHANNELS: usize = 50;
+
+/// What the webhook works with.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The table.
+    pub store: Store,
+    /// The secrets of the WhatsApp apps.
+    pub secrets: Secrets,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The webhook's routes.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/webhooks/whatsapp", get(handshake).post(receive))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(app)
+}
+
+#[derive(Deserialize)]
+struct Handshake {
+    #[serde(rename = "hub.mode", default)]
+    mode: String,
+    #[serde(rename = "hub.challenge", default)]
+    challenge: String,
+    #[serde(rename = "hub.verify_token", default)]
+    token: String,
+}
+
+/// Proves to WhatsApp that this address is ours, by giving its challenge back.
+async fn handshake(
+    State(app): State<App>,
+    handshake: Result<Query<Handshake>, QueryRejection>,
+) -> Result<Response, WebhookError> {
+    let Ok(Query(handshake)) = handshake else { return Ok(StatusCode::FORBIDDEN.into_response()) };
+    let secrets = app.secrets.app(app.secrets.default_id(), app.clock.now()).await?;
+    if handshake.mode == "subscribe" && signature::is_expected(&handshake.token, secrets.verify_tokens.iter()) {
+        Ok(handshake.challenge.into_response())
+    } else {
+        Ok(StatusCode::FORBIDDEN.into_response())
+    }
+}
+
+/// Takes a body of updates.
+async fn receive(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, WebhookError> {
+    let body = body?;
+    let now = app.clock.now();
+    let signature = headers.get(signature::HEADER).and_then(|header| Signature::parse(header.as_bytes()));
+    let signature = signature.ok_or(WebhookError::Unsigned)?;
+    let text = String::from_utf8_lossy(&body);
+    let signer = signer(&app, &signature, &body, &text, now).await?;
+    let updates = meta::updates(&text).map_err(|_| WebhookError::NotJson)?;
+    intake::take_in(&app.store, updates, &signer, now).await?;
+    Ok(StatusCode::OK)
+}
+
+/// Who signed a body: the app that most channels share, or the own app of a channel that the body names.
+///
+/// A secret that can't be had signs nothing for now: WhatsApp delivers again what is refused.
+async fn signer(app: &App, signature: &Signature, body: &[u8], text: &str, now: Time) -> Result<Signer, WebhookError> {
+    let shared = app.secrets.default_id();
+    if signature.is_of(body, &app.secrets.app(shared, now).await?.app_secret) {
+        return Ok(Signer::Shared);
+    }
+    let mut named = meta::channels(text);
+    named.truncate(MAX_UNSIGNED_CHANNELS);
+    let channels = app.store.channels(&named, now).await?;
+    for own in channels.into_values().filter_map(|channel| channel.secret_id) {
+        match app.secrets.app(&own, now).await {
+            Ok(secrets) if signature.is_of(body, &secrets.app_secret) => return Ok(Signer::Own(own)),
+            Ok(_) => {}
+            Err(error) => tracing::error!(target: METRICS, metric = "secrets_unavailable", %error, "not checked"),
+        }
+    }
+    Err(WebhookError::Unsigned)
+}
+
+/// A request was not taken. WhatsApp delivers it again.
+#[derive(Debug, thiserror::Error)]
+enum WebhookError {
+    #[error("the body could not be received")]
+    Body(#[from] BytesRejection),
+    #[error("the signature is not one of ours")]
+    Unsigned,
+    #[error("the body is signed, but not JSON")]
+    NotJson,
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl IntoResponse for WebhookError {
+    fn into_response(self) -> Response {
+        let problem = match self {
+            Self::Body(rejection) => Problem::new(rejection.status(), "The body is too large or broken off."),
+            Self::Unsigned => {
+                tracing::warn!(target: METRICS, metric = "bad_signature", "a webhook without a valid signature");
+                Problem::new(StatusCode::UNAUTHORIZED, "The signature does not match the body.")
+            }
+            Self::NotJson => {
+                tracing::error!(target: METRICS, metric = "bad_update", reason = "body is not JSON", "a webhook that can't be read");
+                Problem::new(StatusCode::BAD_REQUEST, "The body is not JSON.")
+            }
+            Self::Secrets(error) => {
+                tracing::error!(target: METRICS, metric = "secrets_unavailable", %error, "a webhook could not be checked");
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Nothing was changed. Send it again.")
+            }
+            Self::Store(error) => {
+                tracing::error!(target: METRICS, metric = "store_unavailable", %error, "a webhook could not be carried out");
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Not everything was carried out. Send it again.")
+            }
+        };
+        problem.into_response()
+    }
+}

@@ -1,0 +1,16 @@
+//! Starts the webhook as a Lambda function.
+
+use consent::clock::Clock;
+use consent::secrets::Secrets;
+use consent::store::Store;
+use consent::{aws, limits, log};
+use webhook::App;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    log::init();
+    let config = aws::config(limits::CALL).await;
+    let store = Store::new(aws::dynamodb(&config), std::env::var("TABLE_NAME")?);
+    let secrets = Secrets::new(aws::secrets_manager(&config), std::env::var("META_SECRET_ID")?.parse()?);
+    lambda_http::run(webhook::router(App { store, secrets, clock: Clock::system() })).await
+}
