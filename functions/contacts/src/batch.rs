@@ -1,0 +1,191 @@
+//! Many changes at once. All of them can be sent again: what is made already is not made twice.
+
+mod change;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use consent::contact::{Contact, Source};
+use consent::decision::{Decision, RefusedOptIn, batch_opt_in_time, decide_switch, switch_time};
+use consent::event::{Effect, Event};
+use consent::http::{Body, Caller, Fields, Problem};
+use consent::id::ContactId;
+use consent::store::{self, Person, StoreError, Tenant};
+use consent::time::Time;
+use futures::StreamExt;
+use futures::stream;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::App;
+use crate::switch::{self, Consent};
+use change::Change;
+
+/// Changes in one batch, at most.
+const MAX_CHANGES: usize = 1_000;
+
+/// Contacts that are written at a time.
+const AT_ONCE: usize = 16;
+
+/// What became of a batch: an answer to each change, in order.
+#[derive(Serialize)]
+pub struct Report {
+    results: Vec<Answer>,
+    counts: Counts,
+}
+
+/// What became of one change.
+#[derive(Serialize)]
+struct Answer {
+    /// The contact's; of a change that can't be read, what was given as one.
+    id: Value,
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Changed,
+    Unchanged,
+    Refused,
+    Invalid,
+}
+
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+struct Counts {
+    changed: usize,
+    unchanged: usize,
+    refused: usize,
+    invalid: usize,
+}
+
+/// Something with its place in the batch.
+type Placed<T> = (usize, T);
+
+/// `POST /contacts/batch`
+pub async fn apply(State(app): State<App>, caller: Caller, body: Body) -> Result<Json<Report>, Problem> {
+    let changes = body.required()?.make(changes)?;
+    let now = app.clock.now();
+    let tenant = app.store.tenant(&caller.tenant);
+
+    let mut answers: Vec<Placed<Answer>> = Vec::with_capacity(changes.len());
+    let mut wanted: HashMap<ContactId, Vec<Placed<Change>>> = HashMap::new();
+    for (place, change) in changes.into_iter().enumerate() {
+        match Change::read(change, now) {
+            Ok(change) => wanted.entry(change.named.id.clone()).or_default().push((place, change)),
+            Err(invalid) => {
+                answers.push((place, Answer::new(invalid.id, Outcome::Invalid, Some(invalid.detail))));
+            }
+        }
+    }
+    answers.extend(change_all(&tenant, &caller.user, wanted, now).await?);
+    answers.sort_unstable_by_key(|(place, _)| *place);
+
+    let results: Vec<Answer> = answers.into_iter().map(|(_, answer)| answer).collect();
+    Ok(Json(Report { counts: Counts::of(&results), results }))
+}
+
+fn changes(fields: &mut Fields) -> Option<Vec<Value>> {
+    let changes: Vec<Value> = fields.required("changes", "a list of changes")?;
+    if changes.len() > MAX_CHANGES {
+        let detail = format!("has {} changes: send at most {MAX_CHANGES} at once", changes.len());
+        fields.refuse("changes", detail);
+    }
+    Some(changes)
+}
+
+/// Changes many contacts. One that fails holds up no other, and is told when all the others are done.
+async fn change_all(
+    tenant: &Tenant,
+    user: &str,
+    wanted: HashMap<ContactId, Vec<Placed<Change>>>,
+    now: Time,
+) -> Result<Vec<Placed<Answer>>, StoreError> {
+    let about: Vec<_> = wanted.keys().map(|id| (id, None)).collect();
+    let briefing = tenant.briefing(&about).await?;
+    let user: Arc<str> = user.into();
+    let each = wanted.into_iter().map(|(id, changes)| {
+        let person = briefing.person(&id);
+        change_contact(tenant.clone(), user.clone(), id, person, changes, now)
+    });
+    let done: Vec<Result<_, StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
+    let done: Vec<Vec<_>> = done.into_iter().collect::<Result<_, _>>()?;
+    Ok(done.into_iter().flatten().collect())
+}
+
+/// Carries out one contact's changes in their order, each on what the one before left.
+async fn change_contact(
+    tenant: Tenant,
+    user: Arc<str>,
+    id: ContactId,
+    person: Person,
+    changes: Vec<Placed<Change>>,
+    now: Time,
+) -> Result<Vec<Placed<Answer>>, StoreError> {
+    let mut known = Some(person);
+    let mut answers = Vec::with_capacity(changes.len());
+    for (place, change) in changes {
+        let decide = |contact: &Contact| decide(contact, &change, &user, now);
+        let (outcome, detail) = match tenant.change(&id, known.take(), &[], None, now, decide).await? {
+            store::Change::Made { decision, person } => {
+                switch::report(tenant.id(), change.consent.into(), &decision);
+                known = Some(*person);
+                (Outcome::from(decision.effect()), None)
+            }
+            store::Change::Refused(refusal) => (Outcome::Refused, Some(refusal.to_string())),
+            // What staff does is never a repeat: each time it is an event of its own.
+            store::Change::Repeat => (Outcome::Unchanged, None),
+        };
+        answers.push((place, Answer::new(id.to_string().into(), outcome, detail)));
+    }
+    Ok(answers)
+}
+
+fn decide(contact: &Contact, change: &Change, user: &str, now: Time) -> Result<Decision, RefusedOptIn> {
+    let at = match change.consent {
+        Consent::OptedIn => {
+            let obtained_at = change.evidence.as_ref().map(|evidence| evidence.obtained_at);
+            batch_opt_in_time(contact, obtained_at, now)?
+        }
+        Consent::OptedOut => switch_time(contact, now),
+    };
+    let event = Event {
+        evidence: change.evidence.clone(),
+        ..switch::event(change.consent.into(), Source::Batch, user, at, now)
+    };
+    Ok(decide_switch(contact, event, &change.named.profile(contact)))
+}
+
+impl Answer {
+    fn new(id: Value, outcome: Outcome, detail: Option<String>) -> Self {
+        Self { id, outcome, detail }
+    }
+}
+
+impl From<Effect> for Outcome {
+    fn from(effect: Effect) -> Self {
+        match effect {
+            Effect::Changed => Self::Changed,
+            Effect::None | Effect::Superseded => Self::Unchanged,
+        }
+    }
+}
+
+impl Counts {
+    fn of(results: &[Answer]) -> Self {
+        let mut counts = Self::default();
+        for result in results {
+            *match result.outcome {
+                Outcome::Changed => &mut counts.changed,
+                Outcome::Unchanged => &mut counts.unchanged,
+                Outcome::Refused => &mut counts.refused,
+                Outcome::Invalid => &mut counts.invalid,
+            } += 1;
+        }
+        counts
+    }
+}

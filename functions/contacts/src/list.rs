@@ -1,0 +1,185 @@
+//! The contacts of a tenant, page by page.
+
+use axum::Json;
+use axum::extract::State;
+use consent::contact::{Contact, Status};
+use consent::http::{Caller, Problem};
+use consent::id::{ContactId, Shard, TenantId};
+use consent::phone::Phone;
+use consent::store::Position;
+use serde::{Deserialize, Serialize};
+
+use crate::App;
+use crate::cursor::{self, List};
+use crate::query::Query;
+use crate::view::ContactView;
+
+/// Bytes of the longest id there is.
+const MAX_PREFIX: usize = 135;
+
+/// A page of contacts.
+#[derive(Serialize)]
+pub struct Page {
+    contacts: Vec<ContactView>,
+    cursor: Option<String>,
+}
+
+/// `GET /contacts`
+pub async fn page(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Json<Page>, Problem> {
+    let filter = Filter::read(&mut query);
+    let limit = query.limit();
+    let cursor = query.text("cursor").map(str::to_owned);
+    query.finish()?;
+
+    let list = filter.list(&caller.tenant);
+    let from = match cursor {
+        Some(cursor) => filter.position(&list, &cursor).ok_or_else(cursor::invalid)?,
+        None => Position { shard: Shard::FIRST, after: None },
+    };
+    let tenant = app.store.tenant(&caller.tenant);
+    let wanted = |contact: &Contact| filter.wants(contact);
+    let (settings, found) =
+        tokio::try_join!(tenant.settings(), tenant.contacts(&from, &filter.prefix, limit.into(), wanted))?;
+    let contacts = found.contacts.into_iter().map(|(id, contact)| ContactView::new(id, contact, settings.as_ref()));
+    Ok(Json(Page { contacts: contacts.collect(), cursor: found.next.map(|next| cursor_for(&list, &next)) }))
+}
+
+/// What a contact must be like to be shown: a status, or a restriction of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Shown {
+    Unknown,
+    OptedIn,
+    OptedOut,
+    Blocked,
+    ProviderStopped,
+}
+
+impl Shown {
+    const WORDS: &str = "`unknown`, `opted_in`, `opted_out`, `blocked` or `provider_stopped`";
+}
+
+/// Which contacts to show.
+#[derive(Debug, PartialEq, Eq)]
+struct Filter {
+    shown: Option<Shown>,
+    prefix: String,
+}
+
+impl Filter {
+    fn read(query: &mut Query) -> Self {
+        let shown = query.word("status", Shown::WORDS);
+        let prefix = query.text("prefix").map(prefix).unwrap_or_default();
+        if prefix.len() > MAX_PREFIX {
+            query.refuse("prefix", "is longer than any id: shorten it");
+        }
+        Self { shown, prefix }
+    }
+
+    fn wants(&self, contact: &Contact) -> bool {
+        match self.shown {
+            None => true,
+            Some(Shown::Unknown) => contact.status() == Status::Unknown,
+            Some(Shown::OptedIn) => contact.status() == Status::OptedIn,
+            Some(Shown::OptedOut) => contact.status() == Status::OptedOut,
+            Some(Shown::Blocked) => contact.suppression().blocked,
+            Some(Shown::ProviderStopped) => contact.suppression().provider_stopped,
+        }
+    }
+
+    fn list(&self, tenant: &TenantId) -> List {
+        List::of(&["contacts", tenant.as_str(), &format!("{:?}", self.shown), &self.prefix])
+    }
+
+    /// The position that a cursor is for. The table refuses to go on from where nothing of the list can be.
+    fn position(&self, list: &List, cursor: &str) -> Option<Position> {
+        let [shard, after] = list.position(cursor)?;
+        let shard = shard.parse().ok()?;
+        if after.is_empty() {
+            return Some(Position { shard, after: None });
+        }
+        let after: ContactId = after.parse().ok()?;
+        let possible = after.shard() == shard && after.as_str().starts_with(&self.prefix);
+        possible.then_some(Position { shard, after: Some(after) })
+    }
+}
+
+fn cursor_for(list: &List, position: &Position) -> String {
+    let after = position.after.as_ref().map_or("", ContactId::as_str);
+    list.cursor([&position.shard.to_string(), after])
+}
+
+/// How the ids begin that somebody looks for. In a query an unencoded `+` is a space, and people leave it out as well. A
+/// number that is complete is looked for in the one form in which it is kept.
+fn prefix(text: &str) -> String {
+    if text.trim_start().starts_with(char::is_alphabetic) {
+        return text.trim().to_owned();
+    }
+    match text.parse::<Phone>() {
+        Ok(phone) => ContactId::from(&phone).into(),
+        Err(_) => format!("+{}", text.replace(['+', ' ', '-', '.', '(', ')'], "")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::tests::query;
+
+    #[test]
+    fn a_prefix_is_read_as_people_write_it() {
+        for (text, read) in [
+            ("+1415", "+1415"),
+            ("1415", "+1415"),
+            (" 1415", "+1415"),
+            ("+", "+"),
+            (" ", "+"),
+            ("+1 (41", "+141"),
+            ("+1 (415) 555-0123", "+14155550123"),
+            ("0014155550123", "+14155550123"),
+            (" 5215512345678", "+525512345678"),
+            ("US.1349", "US.1349"),
+        ] {
+            assert_eq!(prefix(text), read, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_prefix_finds_every_id() {
+        assert_eq!(Filter::read(&mut query(&[("prefix", "")])), Filter { shown: None, prefix: String::new() });
+    }
+
+    #[test]
+    fn a_status_that_is_none_and_an_endless_prefix_are_refused_by_name() {
+        let mut query = query(&[("status", "erased"), ("prefix", &"A".repeat(136))]);
+        Filter::read(&mut query);
+        let errors = query.finish().unwrap_err();
+        let named: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(named, ["status", "prefix"]);
+    }
+
+    #[test]
+    fn a_cursor_leads_on_in_its_own_list_only() {
+        let filter = |status| Filter::read(&mut query(&[("status", status), ("prefix", "+1")]));
+        let tenant: TenantId = "demo".parse().unwrap();
+        let opted_out = filter("opted_out");
+        let list = opted_out.list(&tenant);
+        let after: ContactId = "+14155550123".parse().unwrap();
+        let position = Position { shard: after.shard(), after: Some(after) };
+        let cursor = cursor_for(&list, &position);
+        assert_eq!(opted_out.position(&list, &cursor), Some(position));
+        let other = filter("opted_in");
+        assert_eq!(other.position(&other.list(&tenant), &cursor), None);
+        assert_eq!(opted_out.position(&opted_out.list(&"other".parse().unwrap()), &cursor), None);
+    }
+
+    #[test]
+    fn a_cursor_to_where_nothing_of_the_list_can_be_is_refused() {
+        let filter = Filter { shown: None, prefix: "+1".to_owned() };
+        let list = filter.list(&"demo".parse().unwrap());
+        for position in [["3", "+4915155550123"], ["x", ""], ["3", "nobody"]] {
+            assert_eq!(filter.position(&list, &list.cursor(position)), None, "{position:?}");
+        }
+        assert!(filter.position(&list, &list.cursor(["f", ""])).is_some());
+    }
+}

@@ -1,0 +1,36 @@
+//! One contact: shown, or forgotten.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use consent::http::{Caller, Problem};
+
+use crate::App;
+use crate::named::Named;
+use crate::view::ContactView;
+
+/// `GET /contacts/{id}`
+pub async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Named { id, .. }: Named,
+) -> Result<Json<ContactView>, Problem> {
+    let briefing = app.store.tenant(&caller.tenant).briefing(&[(&id, None)]).await?;
+    let contact = briefing.person(&id).contact;
+    if !contact.is_known() {
+        return Err(unknown());
+    }
+    Ok(Json(ContactView::new(id, contact, briefing.settings.as_ref())))
+}
+
+/// `DELETE /contacts/{id}`
+pub async fn erase(State(app): State<App>, caller: Caller, Named { id, .. }: Named) -> Result<StatusCode, Problem> {
+    app.store.tenant(&caller.tenant).erase(&id, app.clock.now()).await?;
+    tracing::info!(tenant = %caller.tenant, kind = "erasure", "staff had a contact erased");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// 404: nobody knows the person.
+pub fn unknown() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "Nothing is known of this contact.")
+}

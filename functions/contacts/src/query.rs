@@ -1,0 +1,104 @@
+//! Queries: parameters whose every fault is told at once. Empty ones count as missing, unknown ones are ignored.
+
+use std::collections::HashMap;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use consent::http::Problem;
+use consent::settings::FieldError;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Entries of a page where the caller does not say.
+const DEFAULT_LIMIT: u16 = 50;
+
+/// Entries of a page, at most.
+const MAX_LIMIT: u16 = 100;
+
+/// The parameters of a query, and what was wrong with those that were asked for.
+#[derive(Debug)]
+pub struct Query {
+    parameters: HashMap<String, String>,
+    errors: Vec<FieldError>,
+}
+
+impl Query {
+    /// A parameter that is any text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// A parameter that is one of a few words; `expected` names them.
+    pub fn word<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Option<T> {
+        let text = self.text(name)?.to_owned();
+        let word = serde_json::from_value(Value::String(text)).ok();
+        if word.is_none() {
+            self.refuse(name, format!("does not fit: give {expected}"));
+        }
+        word
+    }
+
+    /// How many entries the page may have.
+    pub fn limit(&mut self) -> u16 {
+        let Some(text) = self.text("limit") else { return DEFAULT_LIMIT };
+        let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+        if limit.is_none() {
+            self.refuse("limit", format!("does not fit: give a number from 1 to {MAX_LIMIT}"));
+        }
+        limit.unwrap_or(DEFAULT_LIMIT)
+    }
+
+    /// Says what is wrong with a parameter.
+    pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
+        self.errors.push(FieldError::new(name, detail));
+    }
+
+    /// All that was wrong.
+    ///
+    /// # Errors
+    /// Something was.
+    pub fn finish(self) -> Result<(), Vec<FieldError>> {
+        if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
+    }
+}
+
+impl From<HashMap<String, String>> for Query {
+    fn from(parameters: HashMap<String, String>) -> Self {
+        Self { parameters, errors: Vec::new() }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = axum::extract::Query::from_request_parts(parts, state).await;
+        let axum::extract::Query(parameters): axum::extract::Query<HashMap<String, String>> =
+            query.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+        Ok(parameters.into())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub fn query(parameters: &[(&str, &str)]) -> Query {
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        parameters.collect::<HashMap<_, _>>().into()
+    }
+
+    #[test]
+    fn a_limit_is_a_number_from_1_to_100() {
+        for (text, limit) in [("", 50), ("1", 1), ("100", 100)] {
+            let mut query = query(&[("limit", text)]);
+            assert_eq!(query.limit(), limit, "{text}");
+            assert_eq!(query.finish(), Ok(()));
+        }
+        for text in ["0", "101", "-1", "ten", "1.5", "99999999"] {
+            let mut query = query(&[("limit", text)]);
+            query.limit();
+            assert_eq!(query.finish().unwrap_err()[0].field, "limit", "{text}");
+        }
+    }
+}

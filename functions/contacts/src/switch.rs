@@ -1,0 +1,145 @@
+//! Changes that staff makes: to one contact in the table here, to many in [`crate::batch`].
+
+use axum::Json;
+use axum::extract::State;
+use consent::contact::Source;
+use consent::decision::{Decision, decide_switch, switch_time};
+use consent::event::{Event, HistoryKey, Kind};
+use consent::http::{Body, Caller, Fields, Problem};
+use consent::id::{EventId, TenantId};
+use consent::store::Change;
+use consent::time::Time;
+use serde::Deserialize;
+
+use crate::named::Named;
+use crate::view::ContactView;
+use crate::{App, one};
+
+/// Characters of a note, at most.
+const MAX_NOTE: usize = 1_000;
+
+/// What a contact is switched to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consent {
+    /// Marketing again.
+    OptedIn,
+    /// No more marketing.
+    OptedOut,
+}
+
+impl Consent {
+    /// Takes the field `status`.
+    pub fn read(fields: &mut Fields) -> Option<Self> {
+        fields.required("status", "`opted_in` or `opted_out`")
+    }
+}
+
+impl From<Consent> for Kind {
+    fn from(consent: Consent) -> Self {
+        match consent {
+            Consent::OptedIn => Self::OptIn,
+            Consent::OptedOut => Self::OptOut,
+        }
+    }
+}
+
+/// What staff wants of a contact.
+struct Switch {
+    kind: Kind,
+    note: Option<String>,
+}
+
+impl Switch {
+    fn to_consent(fields: &mut Fields) -> Option<Self> {
+        let consent = Consent::read(fields);
+        let note = note(fields);
+        Some(Self { kind: consent?.into(), note })
+    }
+}
+
+/// `PUT /contacts/{id}/consent`
+pub async fn set_consent(
+    State(app): State<App>,
+    caller: Caller,
+    named: Named,
+    body: Body,
+) -> Result<Json<ContactView>, Problem> {
+    let switch = body.required()?.make(Switch::to_consent)?;
+    carry_out(&app, &caller, named, switch).await
+}
+
+/// `PUT /contacts/{id}/block`
+pub async fn block(
+    State(app): State<App>,
+    caller: Caller,
+    named: Named,
+    body: Body,
+) -> Result<Json<ContactView>, Problem> {
+    let switch = body.optional().make(|fields| Some(Switch { kind: Kind::Block, note: note(fields) }))?;
+    carry_out(&app, &caller, named, switch).await
+}
+
+/// `DELETE /contacts/{id}/block`
+pub async fn unblock(
+    State(app): State<App>,
+    caller: Caller,
+    named: Named,
+    body: Body,
+) -> Result<Json<ContactView>, Problem> {
+    let switch = body.optional().make(|fields| Some(Switch { kind: Kind::Unblock, note: note(fields) }))?;
+    carry_out(&app, &caller, named, switch).await
+}
+
+/// An event that is staff's doing.
+pub fn event(kind: Kind, source: Source, by: &str, at: Time, received_at: Time) -> Event {
+    Event {
+        key: HistoryKey { time: at, id: EventId::unique() },
+        sibling: None,
+        at,
+        received_at,
+        kind,
+        source,
+        by: by.to_owned(),
+        channel: None,
+        words: None,
+        keyword: None,
+        note: None,
+        evidence: None,
+    }
+}
+
+/// Says what a change of staff's came to.
+pub fn report(tenant: &TenantId, kind: Kind, decision: &Decision) {
+    tracing::info!(tenant = %tenant, ?kind, effect = ?decision.effect(), "staff changed a contact");
+}
+
+fn note(fields: &mut Fields) -> Option<String> {
+    fields.optional_text("note", MAX_NOTE)
+}
+
+/// There is nobody whose block could be lifted.
+struct Nobody;
+
+async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> Result<Json<ContactView>, Problem> {
+    let now = app.clock.now();
+    let tenant = app.store.tenant(&caller.tenant);
+    let briefing = tenant.briefing(&[(&named.id, None)]).await?;
+    let known = Some(briefing.person(&named.id));
+    let change = tenant.change(&named.id, known, &[], None, now, |contact| {
+        if switch.kind == Kind::Unblock && !contact.is_known() {
+            return Err(Nobody);
+        }
+        let at = switch_time(contact, now);
+        let event = Event { note: switch.note.clone(), ..event(switch.kind, Source::Manual, &caller.user, at, now) };
+        Ok(decide_switch(contact, event, &named.profile(contact)))
+    });
+    match change.await? {
+        Change::Made { decision, person } => {
+            report(&caller.tenant, switch.kind, &decision);
+            Ok(Json(ContactView::new(named.id, person.contact, briefing.settings.as_ref())))
+        }
+        // What staff does is never a repeat: each time it is an event of its own.
+        Change::Refused(Nobody) | Change::Repeat => Err(one::unknown()),
+    }
+}

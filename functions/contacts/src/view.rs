@@ -1,0 +1,164 @@
+//! Contacts as the API shows them.
+
+use consent::contact::{Category, Contact, Source, Status};
+use consent::id::{ContactId, UserId};
+use consent::settings::SavedSettings;
+use consent::time::Rfc3339;
+use serde::Serialize;
+
+/// A contact.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum ContactView {
+    /// Somebody.
+    Person(Box<PersonView>),
+    /// Somebody who was erased: nothing but what stands.
+    Erased(ErasedView),
+}
+
+/// All that is known of somebody.
+#[derive(Clone, Debug, Serialize)]
+pub struct PersonView {
+    id: ContactId,
+    phone: Option<String>,
+    user_id: Option<String>,
+    name: Option<String>,
+    status: Status,
+    status_changed_at: Option<Rfc3339>,
+    source: Option<Source>,
+    blocked: bool,
+    provider_stopped: bool,
+    unheeded_opt_out_at: Option<Rfc3339>,
+    can_receive: CanReceive,
+}
+
+/// What stands about somebody who was erased.
+#[derive(Clone, Debug, Serialize)]
+pub struct ErasedView {
+    id: ContactId,
+    status: Status,
+    blocked: bool,
+    provider_stopped: bool,
+    can_receive: CanReceive,
+}
+
+/// Which messages may go to a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
+pub struct CanReceive {
+    marketing: bool,
+    utility: bool,
+    authentication: bool,
+    service: bool,
+}
+
+impl ContactView {
+    /// The view of a contact whose tenant has these settings, if any.
+    pub fn new(id: ContactId, contact: Contact, settings: Option<&SavedSettings>) -> Self {
+        let status = contact.status();
+        let suppression = contact.suppression();
+        let (blocked, provider_stopped) = (suppression.blocked, suppression.provider_stopped);
+        let can_receive = CanReceive::new(&contact, settings.is_some_and(|saved| saved.settings.require_opt_in()));
+        if contact.is_erased() {
+            return Self::Erased(ErasedView { id, status, blocked, provider_stopped, can_receive });
+        }
+        Self::Person(Box::new(PersonView {
+            phone: contact.phone.or_else(|| id.as_str().strip_prefix('+').map(str::to_owned)),
+            user_id: contact.user_id.map(UserId::into).or_else(|| (!id.is_phone()).then(|| id.to_string())),
+            name: contact.name,
+            status,
+            status_changed_at: contact.status_changed_at.map(Rfc3339),
+            source: contact.source,
+            blocked,
+            provider_stopped,
+            unheeded_opt_out_at: contact.unheeded_opt_out_at.map(Rfc3339),
+            can_receive,
+            id,
+        }))
+    }
+}
+
+impl CanReceive {
+    fn new(contact: &Contact, require_opt_in: bool) -> Self {
+        let may = |category| contact.can_receive(category, require_opt_in);
+        Self {
+            marketing: may(Category::Marketing),
+            utility: may(Category::Utility),
+            authentication: may(Category::Authentication),
+            service: may(Category::Service),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use consent::contact::Suppression;
+    use consent::settings::{Draft, Settings};
+    use consent::time::Time;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn view(id: &str, contact: &Contact, settings: Option<&SavedSettings>) -> Value {
+        serde_json::to_value(ContactView::new(id.parse().unwrap(), contact.clone(), settings)).unwrap()
+    }
+
+    fn at(millis: i64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    #[test]
+    fn a_contact_shows_every_field_whether_it_is_known_or_not() {
+        let mut contact = Contact { status_changed_at: Some(at(1_795_341_600_000)), ..Contact::default() };
+        contact.opt_out.set_at(at(1_795_341_600_000));
+        contact.source = Some(Source::Keyword);
+        assert_eq!(
+            view("+14155550123", &contact, None),
+            json!({
+                "id": "+14155550123", "phone": "14155550123", "user_id": null, "name": null, "status": "opted_out",
+                "status_changed_at": "2026-11-22T10:00:00Z", "source": "keyword", "blocked": false,
+                "provider_stopped": false, "unheeded_opt_out_at": null,
+                "can_receive": {"marketing": false, "utility": true, "authentication": true, "service": true}
+            })
+        );
+    }
+
+    #[test]
+    fn of_someone_erased_nothing_shows_but_what_stands() {
+        let erased = Contact::erased(Suppression { blocked: true, ..Suppression::default() }, at(5));
+        assert_eq!(
+            view("+14155550123", &erased, None),
+            json!({
+                "id": "+14155550123", "status": "unknown", "blocked": true, "provider_stopped": false,
+                "can_receive": {"marketing": false, "utility": false, "authentication": false, "service": false}
+            })
+        );
+    }
+
+    #[test]
+    fn the_number_as_received_goes_before_the_one_in_the_id() {
+        let contact = Contact { phone: Some("5215512345678".into()), ..Contact::default() };
+        assert_eq!(view("+525512345678", &contact, None)["phone"], "5215512345678");
+    }
+
+    #[test]
+    fn someone_who_hides_the_number_shows_the_user_id() {
+        let shown = view("US.13491208655302741918", &Contact::default(), None);
+        assert_eq!((&shown["phone"], &shown["user_id"]), (&Value::Null, &json!("US.13491208655302741918")));
+    }
+
+    #[test]
+    fn where_opt_in_is_demanded_silence_gets_no_marketing() {
+        let draft = Draft {
+            opt_out_keywords: vec!["STOP".into()],
+            opt_in_keywords: vec!["START".into()],
+            require_opt_in: true,
+            ..Draft::default()
+        };
+        let demanding = SavedSettings { settings: Settings::new(draft).unwrap(), ..SavedSettings::default() };
+        let marketing =
+            |settings| view("+14155550123", &Contact::default(), settings)["can_receive"]["marketing"].clone();
+        assert_eq!(marketing(None), true);
+        assert_eq!(marketing(Some(&demanding)), false);
+    }
+}

@@ -1,0 +1,23 @@
+//! What a tenant decides for itself, a place to try its keywords, and the channels of the platform.
+
+mod channel;
+mod draft;
+mod saved;
+mod tester;
+mod version;
+
+use axum::Router;
+use axum::routing::{get, post, put};
+pub use consent::http::App;
+use consent::http::{method_not_allowed, not_found};
+
+/// The routes of settings and channels.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/settings", get(saved::show).put(saved::save))
+        .route("/settings/test", post(tester::test))
+        .route("/channels/{phone_number_id}", put(channel::register))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .with_state(app)
+}

@@ -1,0 +1,68 @@
+//! The settings that a tenant has saved.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::IntoResponse;
+use consent::http::{Body, Caller, Problem};
+use consent::settings::{SavedSettings, Settings};
+use consent::store::SaveError;
+use consent::time::Rfc3339;
+use serde::Serialize;
+
+use crate::{App, draft, version};
+
+/// Settings as the API shows them.
+#[derive(Serialize)]
+struct SettingsView {
+    #[serde(flatten)]
+    settings: Settings,
+    version: u64,
+    updated_at: Option<Rfc3339>,
+    updated_by: Option<String>,
+}
+
+impl From<SavedSettings> for SettingsView {
+    fn from(saved: SavedSettings) -> Self {
+        let SavedSettings { settings, version, updated_at, updated_by } = saved;
+        Self { settings, version, updated_at: updated_at.map(Rfc3339), updated_by }
+    }
+}
+
+/// The answer to a saving.
+#[derive(Serialize)]
+struct Receipt {
+    message: &'static str,
+    settings: SettingsView,
+    warnings: Vec<String>,
+}
+
+/// `GET /settings`: a tenant that never had any sees the defaults.
+pub async fn show(State(app): State<App>, caller: Caller) -> Result<impl IntoResponse, Problem> {
+    let saved = app.store.tenant(&caller.tenant).settings().await?.unwrap_or_default();
+    Ok((version::etag(saved.version), Json(SettingsView::from(saved))))
+}
+
+/// `PUT /settings`
+pub async fn save(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<impl IntoResponse, Problem> {
+    let settings = body.required()?.make(draft::settings)?;
+    let expected = version::expected(&headers)?;
+    let tenant = app.store.tenant(&caller.tenant);
+    let saved = match tenant.save_settings(&settings, expected, app.clock.now(), &caller.user).await {
+        Ok(saved) => saved,
+        Err(stale @ SaveError::Stale { .. }) => return Err(version::stale(&stale.to_string())),
+        Err(SaveError::Store(error)) => return Err(error.into()),
+    };
+    tracing::info!(tenant = %tenant.id(), version = saved.version, "settings were saved");
+    let receipt = Receipt {
+        message: "Opt-In/Out settings saved successfully",
+        warnings: settings.warnings(),
+        settings: saved.into(),
+    };
+    Ok((version::etag(receipt.settings.version), Json(receipt)))
+}

@@ -1,0 +1,121 @@
+//! A keyword tester: what a text would come to if a customer sent it.
+
+use axum::Json;
+use axum::extract::State;
+use consent::http::{Body, Caller, Fields, Problem};
+use consent::id::cut;
+use consent::keyword::{Candidate, fold};
+use consent::settings::{Settings, Wish};
+use serde::Serialize;
+
+use crate::{App, draft};
+
+/// Bytes of a folded text that are shown, at most.
+const SHOWN_BYTES: usize = 1024;
+
+/// What a text would come to.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    outcome: Outcome,
+    keyword: Option<String>,
+    folded: String,
+    reply: Option<String>,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    OptOut,
+    OptIn,
+    None,
+}
+
+/// A text to try, and the settings to try it on where those are not the saved ones.
+struct Trial {
+    text: String,
+    settings: Option<Settings>,
+}
+
+impl Trial {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let text = fields.required("text", "the text of a message");
+        let settings = fields.optional_object("settings", draft::settings);
+        Some(Self { text: text?, settings })
+    }
+}
+
+/// `POST /settings/test`
+pub async fn test(State(app): State<App>, caller: Caller, body: Body) -> Result<Json<Verdict>, Problem> {
+    let Trial { text, settings } = body.required()?.make(Trial::read)?;
+    let settings = match settings {
+        Some(settings) => settings,
+        None => app.store.tenant(&caller.tenant).settings().await?.unwrap_or_default().settings,
+    };
+    Ok(Json(verdict(&settings, &text)))
+}
+
+fn verdict(settings: &Settings, text: &str) -> Verdict {
+    let candidate = Candidate::new(text);
+    let heard = settings.judge(&candidate).filter(|_| settings.enabled());
+    Verdict {
+        outcome: match heard.map(|heard| heard.wish) {
+            Some(Wish::OptOut) => Outcome::OptOut,
+            Some(Wish::OptIn) => Outcome::OptIn,
+            None => Outcome::None,
+        },
+        keyword: heard.map(|heard| heard.keyword.to_string()),
+        folded: cut(&fold(text), SHOWN_BYTES).to_owned(),
+        reply: heard.and_then(|heard| settings.confirmation(heard.wish)).map(str::to_owned),
+        warnings: settings.warnings(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use consent::settings::Draft;
+
+    use super::*;
+
+    fn settings(enabled: bool) -> Settings {
+        Settings::new(Draft {
+            enabled,
+            opt_out_keywords: vec!["STOP".into()],
+            opt_out_message: "Done.".into(),
+            opt_in_keywords: vec!["START".into()],
+            ..Draft::default()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_keyword_is_told_with_its_reply() {
+        let verdict = verdict(&settings(true), " *Stop!* 🛑");
+        assert_eq!(verdict.outcome, Outcome::OptOut);
+        assert_eq!(verdict.keyword.as_deref(), Some("STOP"));
+        assert_eq!(verdict.folded, "stop");
+        assert_eq!(verdict.reply.as_deref(), Some("Done."));
+    }
+
+    #[test]
+    fn an_empty_text_is_no_reply() {
+        let verdict = verdict(&settings(true), "start");
+        assert_eq!((verdict.outcome, verdict.reply), (Outcome::OptIn, None));
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_a_keyword_comes_to_nothing() {
+        for (text, folded) in [("🛑", ""), ("Please don't stop", "please don't stop")] {
+            let verdict = verdict(&settings(true), text);
+            assert_eq!((verdict.outcome, verdict.keyword, verdict.folded.as_str()), (Outcome::None, None, folded));
+        }
+        assert_eq!(verdict(&settings(true), &"é".repeat(5_000)).folded.len(), SHOWN_BYTES);
+    }
+
+    #[test]
+    fn while_keywords_are_switched_off_nothing_is_heard_and_a_warning_says_so() {
+        let verdict = verdict(&settings(false), "STOP");
+        assert_eq!((verdict.outcome, verdict.keyword, verdict.reply), (Outcome::None, None, None));
+        assert!(verdict.warnings.iter().any(|warning| warning.contains("switched off")));
+    }
+}
