@@ -1,0 +1,135 @@
+//! What is to be filtered, as it comes in.
+
+use consent::contact::Category;
+use consent::id::{ContactId, TenantId};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::FilterError;
+
+/// A campaign.
+#[derive(Debug)]
+pub struct Campaign {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What the caller calls it.
+    pub id: Option<String>,
+    /// What kind of messages it sends.
+    pub category: Category,
+    /// To whom, in the caller's order.
+    pub recipients: Vec<Recipient>,
+}
+
+/// One recipient.
+#[derive(Debug)]
+pub struct Recipient {
+    /// The caller's own JSON, byte for byte.
+    pub json: Box<RawValue>,
+    /// How reports name it: the text that was given as its id, or all of its JSON.
+    pub contact: String,
+    /// What it is found under, the id first; none if it is no valid recipient.
+    pub ids: Vec<ContactId>,
+}
+
+#[derive(Deserialize)]
+struct Input<'a> {
+    tenant_id: Option<Value>,
+    campaign_id: Option<Value>,
+    category: Option<Value>,
+    #[serde(borrow)]
+    contacts: Option<&'a RawValue>,
+}
+
+impl Campaign {
+    /// Reads a campaign. A recipient that is none is no error: it is skipped as invalid.
+    ///
+    /// # Errors
+    /// Tenant, category or the list of recipients is missing or not what it should be. The message names the field and
+    /// quotes nothing, as it may end up in logs.
+    pub fn parse(json: &str) -> Result<Self, FilterError> {
+        let input: Input = serde_json::from_str(json)
+            .map_err(|_| invalid("the input is not a JSON object that describes a campaign"))?;
+        let tenant = input.tenant_id.as_ref().and_then(Value::as_str).and_then(|id| id.parse().ok());
+        let tenant = tenant.ok_or_else(|| invalid("tenant_id: give the id of a tenant"))?;
+        let category = input.category.and_then(|category| serde_json::from_value(category).ok());
+        let category =
+            category.ok_or_else(|| invalid("category: give marketing, utility, authentication or service"))?;
+        let id = match input.campaign_id {
+            None | Some(Value::Null) => None,
+            Some(Value::String(id)) => Some(id),
+            Some(_) => return Err(invalid("campaign_id: give a text")),
+        };
+        let contacts = input.contacts.and_then(|contacts| serde_json::from_str(contacts.get()).ok());
+        let contacts: Vec<Box<RawValue>> = contacts.ok_or_else(|| invalid("contacts: give a list of recipients"))?;
+        Ok(Self { tenant, id, category, recipients: contacts.into_iter().map(Recipient::new).collect() })
+    }
+}
+
+/// A recipient that is an object. One that says the same field twice is none: whoever reads it next may see the other.
+#[derive(Deserialize)]
+struct Fields {
+    id: String,
+    user_id: Option<String>,
+}
+
+impl Recipient {
+    fn new(json: Box<RawValue>) -> Self {
+        let read = serde_json::from_str(json.get()).map(|id| Fields { id, user_id: None });
+        match read.or_else(|_| serde_json::from_str(json.get())) {
+            Ok(fields) => Self { ids: fields.ids().unwrap_or_default(), contact: fields.id, json },
+            Err(_) => Self { contact: json.get().to_owned(), ids: Vec::new(), json },
+        }
+    }
+}
+
+impl Fields {
+    /// What the recipient is found under; nothing if one of its ids is none.
+    fn ids(&self) -> Option<Vec<ContactId>> {
+        let ids = [Some(&self.id), self.user_id.as_ref()].into_iter().flatten();
+        ids.map(|id| id.parse().ok()).collect()
+    }
+}
+
+fn invalid(why: &str) -> FilterError {
+    FilterError::InvalidCampaign(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipient(json: &str) -> Recipient {
+        Recipient::new(RawValue::from_string(json.to_owned()).unwrap())
+    }
+
+    #[test]
+    fn a_recipient_is_a_text_or_an_object_with_an_id() {
+        for good in [r#""+14155550100""#, r#"{"id": "14155550100", "name": "kept"}"#, r#"{"id": "US.1"}"#] {
+            assert_eq!(recipient(good).ids.len(), 1, "{good}");
+        }
+        assert_eq!(recipient(r#"{"id": "+14155550100", "user_id": "US.1"}"#).ids.len(), 2);
+        for bad in
+            ["14155550100", "null", "[]", "{}", r#""hello""#, r#"{"id": 1}"#, r#"{"id": "+14155550100", "user_id": 5}"#]
+        {
+            assert!(recipient(bad).ids.is_empty(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_campaign_is_told_by_its_field_and_quotes_nobody() {
+        for (json, field) in [
+            (r#"{"category": "marketing", "contacts": []}"#, "tenant_id"),
+            (r#"{"tenant_id": "a b", "category": "marketing", "contacts": []}"#, "tenant_id"),
+            (r#"{"tenant_id": "demo", "contacts": []}"#, "category"),
+            (r#"{"tenant_id": "demo", "category": "promo", "contacts": []}"#, "category"),
+            (r#"{"tenant_id": "demo", "category": "marketing"}"#, "contacts"),
+            (r#"{"tenant_id": "demo", "category": "marketing", "contacts": "+14155550100"}"#, "contacts"),
+            (r#"{"tenant_id": "demo", "category": "marketing", "contacts": [], "campaign_id": 7}"#, "campaign_id"),
+        ] {
+            let error = Campaign::parse(json).unwrap_err().to_string();
+            assert!(error.starts_with(field) && !error.contains("+1415"), "{json}: {error}");
+        }
+        assert!(Campaign::parse("[]").is_err());
+    }
+}
