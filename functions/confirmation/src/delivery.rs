@@ -1,0 +1,171 @@
+//! The way of one confirmation from the outbox to the customer, or to another fate.
+
+use std::time::Duration;
+
+use consent::contact::{Contact, Status};
+use consent::event::{Confirmation as Message, ConfirmationState, HistoryEntry, Kind};
+use consent::log::METRICS;
+use consent::store::{Pending, StoreError};
+use consent::time::Time;
+
+use crate::Confirmation;
+use crate::graph::{Failure, Outcome};
+
+/// How long an item is taken for: long enough that whoever took it has ended by then, whatever became of it.
+const LEASE: Duration = Duration::from_mins(1);
+
+/// How long WhatsApp allows an answer in free words, counted from the customer's message.
+const WINDOW: Duration = Duration::from_hours(24);
+
+/// How often a confirmation may go out without our learning what became of it. The first time may have been a crash
+/// before the sending; after the second, silence is better than a third message.
+const MAX_LOST: u32 = 2;
+
+/// The first gap before another attempt; each is twice as long as the one before, up to [`LONGEST_GAP`].
+const FIRST_GAP: Duration = Duration::from_secs(15);
+
+/// The longest gap between two attempts.
+const LONGEST_GAP: Duration = Duration::from_hours(1);
+
+/// How often an error is believed to pass that WhatsApp itself has no explanation for.
+const MAX_UNEXPLAINED: u32 = 5;
+
+impl Confirmation {
+    /// Brings one confirmation on its way, if it is still wanted and nobody else is at it.
+    ///
+    /// # Errors
+    /// The table did not answer. The item is still in the outbox, and the sweep finds it there.
+    pub(crate) async fn deliver(&self, pending: &Pending) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let tenant = self.store.tenant(&pending.item.tenant);
+        let entry = tenant.history_entry(&pending.item.contact, &pending.entry()).await?;
+        let Some((entry, message)) = entry.and_then(unsettled) else {
+            return self.store.discard(pending).await;
+        };
+        // From here on, whatever happens to this function, nobody else is at it before the lease is over.
+        let Some(taken) = self.store.take(pending, now.plus(LEASE)).await? else { return Ok(()) };
+        let briefing = tenant.briefing(&[(&taken.item.contact, None)]).await?;
+        let contact = briefing.person(&taken.item.contact).contact;
+        if let Some(state) = obsolete(&entry, &contact, now) {
+            return self.settle(&taken, Message { state, at: Some(now), ..message }).await;
+        }
+        if pending.lost() >= MAX_LOST {
+            let title = Some("sent twice without an answer; whether it arrived is not known".to_owned());
+            let fate = Message { state: ConfirmationState::Failed, at: Some(now), title, ..message };
+            return self.settle(&taken, fate).await;
+        }
+        let Some(access) = self.access_token(&taken, now).await? else {
+            return self.put_off(&taken).await;
+        };
+        let outcome = self.graph.send(&taken.item.channel, &access, &taken.item.to, &message.text).await;
+        self.conclude(&taken, message, outcome).await
+    }
+
+    /// What allows sending from the channel; none while its secret can't be had.
+    async fn access_token(&self, taken: &Pending, now: Time) -> Result<Option<String>, StoreError> {
+        let channels = self.store.channels([&taken.item.channel], now).await?;
+        let own = channels.into_values().find_map(|channel| channel.secret_id);
+        match self.secrets.app(own.as_ref().unwrap_or(self.secrets.default_id()), now).await {
+            Ok(secrets) => Ok(Some(secrets.access_token.clone())),
+            Err(error) => {
+                let tenant = &taken.item.tenant;
+                tracing::error!(target: METRICS, metric = "secrets_unavailable", %tenant, %error, "nothing to send with");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Does what an attempt's outcome asks for.
+    async fn conclude(&self, taken: &Pending, message: Message, outcome: Outcome) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let (tenant, event) = (&taken.item.tenant, taken.event.log_name());
+        match outcome {
+            Outcome::Accepted { message_id } => {
+                let fate = Message { state: ConfirmationState::Sent, message_id, at: Some(now), ..message };
+                self.settle(taken, fate).await
+            }
+            // It may have been sent. The lease runs out, and then it is tried once more.
+            Outcome::Unknown => {
+                tracing::warn!(%tenant, message = event, "no answer to a confirmation");
+                Ok(())
+            }
+            Outcome::Refused(Failure { code, title, lasting }) => {
+                let unexplained = code == Some(UNKNOWN_ERROR) && taken.item.tries >= MAX_UNEXPLAINED;
+                if lasting || unexplained {
+                    let fate = Message { state: ConfirmationState::Failed, at: Some(now), code, title, ..message };
+                    return self.settle(taken, fate).await;
+                }
+                tracing::warn!(%tenant, message = event, code, "a confirmation is put off");
+                self.put_off(taken).await
+            }
+            // No use in itself to try again, but somebody is told, and a new token sends it within the day.
+            Outcome::TokenRefused { code } => {
+                tracing::error!(target: METRICS, metric = "graph_token_refused", %tenant, code, "no good access token");
+                self.put_off(taken).await
+            }
+        }
+    }
+
+    async fn put_off(&self, taken: &Pending) -> Result<(), StoreError> {
+        let until = self.clock.now().plus(gap(taken.item.tries));
+        self.store.put_off(taken, until).await.map(drop)
+    }
+
+    async fn settle(&self, pending: &Pending, fate: Message) -> Result<(), StoreError> {
+        let metric = match fate.state {
+            ConfirmationState::Failed | ConfirmationState::Expired => "confirmation_failed",
+            ConfirmationState::Sent => "confirmation_sent",
+            ConfirmationState::Pending | ConfirmationState::Superseded => "confirmation_dropped",
+        };
+        let (tenant, message) = (&pending.item.tenant, pending.event.log_name());
+        if self.store.settle(pending, &fate).await? {
+            tracing::info!(target: METRICS, metric, %tenant, message, code = fate.code, "the fate of a confirmation");
+        } else {
+            tracing::warn!(%tenant, message, "somebody else decided the fate of a confirmation");
+        }
+        Ok(())
+    }
+}
+
+/// WhatsApp's code for an error that it has no explanation for.
+const UNKNOWN_ERROR: i64 = 131_000;
+
+/// An entry and its confirmation, if that has no fate yet.
+fn unsettled(entry: HistoryEntry) -> Option<(HistoryEntry, Message)> {
+    let message = entry.confirmation.clone().filter(|message| message.state == ConfirmationState::Pending)?;
+    Some((entry, message))
+}
+
+/// Why a confirmation must not go out any more, if there is a reason.
+fn obsolete(entry: &HistoryEntry, contact: &Contact, now: Time) -> Option<ConfirmationState> {
+    let said = if entry.event.kind == Kind::OptOut { Status::OptedOut } else { Status::OptedIn };
+    if contact.status() != said || contact.block.holds() {
+        Some(ConfirmationState::Superseded)
+    } else if now > entry.event.at.plus(WINDOW) {
+        Some(ConfirmationState::Expired)
+    } else {
+        None
+    }
+}
+
+/// The gap after so many tries, drawn by chance from its second half, so that what failed together is not tried together.
+fn gap(tries: u32) -> Duration {
+    let longest = FIRST_GAP.saturating_mul(1 << tries.min(16)).min(LONGEST_GAP);
+    longest / 2 + Duration::from_millis(fastrand::u64(0..=500)) * u32::try_from(longest.as_secs()).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_grow_up_to_an_hour_and_are_drawn_from_their_second_half() {
+        for (tries, longest) in [(1, 30), (2, 60), (3, 120), (40, 3600)] {
+            for _ in 0..100 {
+                let gap = gap(tries);
+                let longest = Duration::from_secs(longest);
+                assert!(gap >= longest / 2 && gap <= longest, "{tries}: {gap:?}");
+            }
+        }
+    }
+}

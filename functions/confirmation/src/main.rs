@@ -1,0 +1,19 @@
+//! Starts the sending of confirmations as a Lambda function.
+
+use confirmation::{Confirmation, Graph};
+use consent::clock::Clock;
+use consent::secrets::Secrets;
+use consent::store::Store;
+use consent::{aws, limits, log};
+use lambda_runtime::{LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    log::init();
+    let config = aws::config(limits::CALL).await;
+    let store = Store::new(aws::dynamodb(&config), std::env::var("TABLE_NAME")?);
+    let secrets = Secrets::new(aws::secrets_manager(&config), std::env::var("META_SECRET_ID")?.parse()?);
+    let graph = Graph::new(&std::env::var("GRAPH_URL")?, &std::env::var("GRAPH_VERSION")?);
+    let confirmation = Confirmation::new(store, secrets, graph, Clock::system());
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| confirmation.handle(event.payload).await)).await
+}
