@@ -1,0 +1,64 @@
+//! The five functions, made as their own `main` makes them, with this process's endpoints in place of the environment's.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+
+use aws_config::SdkConfig;
+use axum::Router;
+use campaign_filter::CampaignFilter;
+use confirmation::Confirmation;
+use consent::clock::Clock;
+use consent::secrets::Secrets;
+use consent::store::Store;
+
+use crate::graph::GRAPH_VERSION;
+use crate::invoke::EventFunctions;
+use crate::sdk;
+use crate::secrets::SECRET_ID;
+use crate::token::TENANT_CLAIM;
+
+/// The five functions, by what calls them.
+pub(crate) struct Functions {
+    /// Behind the HTTP API, by name.
+    pub http: BTreeMap<String, Router>,
+    /// Invoked with events.
+    pub events: EventFunctions,
+}
+
+impl Functions {
+    /// Over the table; secrets and Graph API are at this process's own address.
+    pub fn new(dynamodb: &aws_sdk_dynamodb::Client, config: &SdkConfig, api: SocketAddr, clock: &Clock) -> Self {
+        // To each its own, as in the cloud: none sees what another remembers.
+        let store = || Store::new(dynamodb.clone(), crate::TABLE);
+        let clock = clock.clone();
+        let manager = sdk::secrets_manager(config, &format!("http://{api}/local/secrets"));
+        let secrets = Secrets::new(manager, SECRET_ID.parse().expect("the constant is a secret's name"));
+        let webhook = webhook::App { store: store(), secrets: secrets.clone(), clock: clock.clone() };
+        let tenant_claim = TENANT_CLAIM.to_owned();
+        let settings = settings::App { store: store(), clock: clock.clone(), tenant_claim: tenant_claim.clone() };
+        let contacts = contacts::App { store: store(), clock: clock.clone(), tenant_claim };
+        let http = BTreeMap::from([
+            ("webhook".to_owned(), webhook::router(webhook)),
+            ("settings".to_owned(), settings::router(settings)),
+            ("contacts".to_owned(), contacts::router(contacts)),
+        ]);
+        let filter = Arc::new(CampaignFilter::new(store()));
+        let store = store();
+        // Started by its first event: an HTTPS client takes its time, and a test without confirmations needs none.
+        let confirmation = Arc::new(LazyLock::new(move || {
+            let graph = confirmation::Graph::new(&format!("http://{api}/graph"), GRAPH_VERSION);
+            Confirmation::new(store, secrets, graph, clock)
+        }));
+        let events = EventFunctions::default()
+            .with("campaign-filter", move |event| {
+                let filter = Arc::clone(&filter);
+                async move { filter.handle(event).await }
+            })
+            .with("confirmation", move |event| {
+                let confirmation = Arc::clone(&confirmation);
+                async move { confirmation.handle(event).await }
+            });
+        Self { http, events }
+    }
+}

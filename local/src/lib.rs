@@ -1,0 +1,35 @@
+//! The whole system in one process: an embedded DynamoDB, a small API Gateway, and stand-ins for everything else that the
+//! functions speak to. Table, routes, scopes, stream filter and schedule come from `template.yaml`.
+//!
+//! [`System`] is the whole; the other modules are its parts.
+
+pub mod engine;
+pub mod filter;
+mod functions;
+pub mod gateway;
+pub mod graph;
+pub mod invoke;
+pub mod phone;
+pub mod route;
+mod schedule;
+mod sdk;
+pub mod secrets;
+mod stream;
+pub mod system;
+pub mod table;
+pub mod template;
+pub mod token;
+
+pub use system::{DynamoDb, Options, System, SystemError};
+
+/// The tenant that a new table has.
+pub const DEMO_TENANT: &str = "demo";
+/// The tenant's channel: its `phone_number_id`.
+pub const DEMO_CHANNEL: &str = "106540352242922";
+/// The channel's number, as people read it.
+pub const DEMO_NUMBER: &str = "15550783881";
+/// The name of the table.
+pub const TABLE: &str = "consent";
+
+const REGION: &str = "us-east-1";
+const ACCOUNT: &str = "000000000000";

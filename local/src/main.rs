@@ -1,0 +1,80 @@
+//! Starts the whole system on this machine, and stops it at Ctrl-C.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use local::engine::Storage;
+use local::{DEMO_CHANNEL, DEMO_TENANT, DynamoDb, Options, System};
+use tracing_subscriber::EnvFilter;
+
+/// The whole opt-in/out system on this machine
+#[derive(Parser)]
+#[command(name = "local")]
+struct Flags {
+    /// Where the API listens; port 0 picks a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000")]
+    api: String,
+    /// Where the embedded DynamoDB listens, or with http:// or https:// another DynamoDB to use in its place
+    #[arg(long, value_name = "HOST:PORT or URL", default_value = "127.0.0.1:8000")]
+    dynamodb: String,
+    /// Keep the embedded DynamoDB's data in this file
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // The engine warns of every refused condition, which is how the table decides races.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,dynoxide=error"));
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+    let system = match System::start(options(Flags::parse())).await {
+        Ok(system) => system,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("api        {}", system.api_url());
+    println!("dynamodb   {}", system.dynamodb_url());
+    println!("tenant     {DEMO_TENANT}   channel {DEMO_CHANNEL}");
+    println!("ready");
+    if let Err(error) = asked_to_stop().await {
+        eprintln!("error: cannot wait for Ctrl-C: {error}");
+        return ExitCode::FAILURE;
+    }
+    system.stop().await;
+    ExitCode::SUCCESS
+}
+
+fn options(flags: Flags) -> Options {
+    let elsewhere = ["http://", "https://"].iter().any(|scheme| flags.dynamodb.starts_with(scheme));
+    let dynamodb = match (elsewhere, flags.data) {
+        (true, None) => DynamoDb::At(flags.dynamodb),
+        (true, Some(_)) => {
+            let message = "--data is for the embedded DynamoDB: leave it out when --dynamodb names another one";
+            clap::Error::raw(ErrorKind::ArgumentConflict, format!("{message}\n")).exit()
+        }
+        (false, data) => {
+            let storage = data.map_or(Storage::Temporary, Storage::File);
+            DynamoDb::Embedded { address: flags.dynamodb, storage }
+        }
+    };
+    Options { api: flags.api, dynamodb, ..Options::default() }
+}
+
+/// Ctrl-C, or the signal that a process manager sends.
+async fn asked_to_stop() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

@@ -1,0 +1,371 @@
+//! All parts together, listening.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::config::SharedInterceptor;
+use axum::Router;
+use axum::extract::Request;
+use consent::clock::Clock;
+use consent::store::{Channel, RegisterError, Store};
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::engine::{Engine, EngineError, Storage};
+use crate::functions::Functions;
+use crate::gateway::{Gateway, UnknownFunction};
+use crate::graph::Graph;
+use crate::invoke::{EventFunctions, Outcome};
+use crate::phone::Phones;
+use crate::secrets::SecretStore;
+use crate::stream::{Feed, Pace};
+use crate::table::TableError;
+use crate::template::{Schedule, Template, TemplateError};
+use crate::token::Tokens;
+use crate::{schedule, sdk};
+
+/// What to start, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The `host:port` that the API listens on; port 0 picks a free one.
+    pub api: String,
+    /// The DynamoDB behind it.
+    pub dynamodb: DynamoDb,
+    /// Where everything takes the time from.
+    pub clock: Clock,
+    /// Whether the table has its stream, and `confirmation` is fed from it.
+    pub stream: bool,
+    /// Whether the template's schedules run by themselves.
+    pub schedules: bool,
+    /// See every call that the functions make of the table; may count them, or make them fail.
+    pub interceptors: Vec<SharedInterceptor>,
+}
+
+/// Which DynamoDB.
+#[derive(Clone, Debug)]
+pub enum DynamoDb {
+    /// The embedded engine.
+    Embedded {
+        /// The `host:port` it listens on; port 0 picks a free one.
+        address: String,
+        /// Where it keeps its data.
+        storage: Storage,
+    },
+    /// Another one, at this URL.
+    At(String),
+}
+
+impl Default for Options {
+    /// Free ports, a temporary file, the machine's clock, everything running.
+    fn default() -> Self {
+        Self {
+            api: "127.0.0.1:0".to_owned(),
+            dynamodb: DynamoDb::Embedded { address: "127.0.0.1:0".to_owned(), storage: Storage::Temporary },
+            clock: Clock::system(),
+            stream: true,
+            schedules: true,
+            interceptors: Vec::new(),
+        }
+    }
+}
+
+/// The system could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SystemError {
+    /// The template can't be played.
+    #[error(transparent)]
+    Template(#[from] &'static TemplateError),
+    /// The template's routes lead to functions that aren't there.
+    #[error(transparent)]
+    Route(#[from] UnknownFunction),
+    /// The template feeds a function that takes no events.
+    #[error("template.yaml has events for `{0}`, which takes none here")]
+    Fed(String),
+    /// The API's address can't be listened on.
+    #[error(
+        "cannot listen on {address} for the API: {source}; choose another address with --api (port 0 picks a free one)"
+    )]
+    Api {
+        /// The address.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The embedded DynamoDB did not start.
+    #[error("{0}; choose {remedy} for the embedded DynamoDB", remedy = remedy(.0))]
+    Engine(#[from] EngineError),
+    /// There is no table to work with.
+    #[error("{source} (the DynamoDB at {url})")]
+    Table {
+        /// The DynamoDB's URL.
+        url: String,
+        /// What's wrong.
+        source: TableError,
+    },
+    /// The tenant of a new table could not be written.
+    #[error("cannot give the tenant its channel: {0}")]
+    Tenant(#[from] RegisterError),
+}
+
+/// How long requests that are under way may take to end when the system stops.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The running system. When it is dropped, everything in it ends at once.
+pub struct System {
+    api: SocketAddr,
+    dynamodb_url: String,
+    dynamodb: aws_sdk_dynamodb::Client,
+    store: Store,
+    gateway: Gateway,
+    router: Router,
+    functions: EventFunctions,
+    schedules: &'static [Schedule],
+    graph: Graph,
+    secrets: SecretStore,
+    tokens: Tokens,
+    clock: Clock,
+    empty_reads: watch::Sender<u64>,
+    stop: oneshot::Sender<()>,
+    serving: JoinSet<()>,
+    background: JoinSet<()>,
+    // Last, so that what uses it ends before.
+    engine: Option<Engine>,
+}
+
+impl System {
+    /// Starts everything; when it returns, the API answers.
+    ///
+    /// # Errors
+    /// When an address is taken, the data can't be used, or the template can't be played.
+    pub async fn start(options: Options) -> Result<Self, SystemError> {
+        let template = Template::embedded()?;
+        let listen = |source| SystemError::Api { address: options.api.clone(), source };
+        let listener = TcpListener::bind(&options.api).await.map_err(listen)?;
+        let api = listener.local_addr().map_err(listen)?;
+
+        let local = sdk::local().await;
+        let (engine, config, dynamodb_url) = match &options.dynamodb {
+            DynamoDb::Embedded { address, storage } => {
+                let engine = Engine::start(address, storage).await?;
+                let url = engine.endpoint();
+                (Some(engine), local.clone(), url)
+            }
+            DynamoDb::At(url) => (None, sdk::outside(url).await, url.clone()),
+        };
+        let dynamodb = sdk::dynamodb(&config, &dynamodb_url, &options.interceptors);
+        let mut definition = template.table.clone();
+        definition.stream = definition.stream.filter(|_| options.stream);
+        let table = definition.ensure(&dynamodb, crate::TABLE).await;
+        let table = table.map_err(|source| SystemError::Table { url: dynamodb_url.clone(), source })?;
+        let store = Store::new(dynamodb.clone(), crate::TABLE);
+        if table.new {
+            register_demo(&store, &options.clock).await?;
+        }
+
+        let clock = options.clock.clone();
+        let functions = Functions::new(&dynamodb, &local, api, &clock);
+        let tokens = Tokens::random();
+        let gateway = Gateway::new(template.routes.clone(), functions.http, tokens.clone(), clock.clone())?;
+        let mut system = Self {
+            api,
+            dynamodb_url,
+            dynamodb,
+            store,
+            gateway,
+            router: Router::new(),
+            functions: functions.events,
+            schedules: &template.schedules,
+            graph: Graph::default(),
+            secrets: SecretStore::default(),
+            tokens,
+            clock,
+            empty_reads: watch::Sender::default(),
+            stop: oneshot::channel().0,
+            serving: JoinSet::new(),
+            background: JoinSet::new(),
+            engine,
+        };
+        system.serve(listener);
+        let feeds = system.feeds(template, &config, table.stream_arn)?;
+        system.run_in_background(feeds, options.schedules);
+        Ok(system)
+    }
+
+    /// The API's URL.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("http://{}", self.api)
+    }
+
+    /// The URL of the DynamoDB behind it.
+    #[must_use]
+    pub fn dynamodb_url(&self) -> &str {
+        &self.dynamodb_url
+    }
+
+    /// The embedded DynamoDB, unless another one is used.
+    #[must_use]
+    pub fn engine(&self) -> Option<&Engine> {
+        self.engine.as_ref()
+    }
+
+    /// The client of the table that the functions use.
+    #[must_use]
+    pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
+        &self.dynamodb
+    }
+
+    /// The store that the functions use.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The HTTP API, without a connection in between.
+    #[must_use]
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// Everything that answers at the API's URL, without a connection in between.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// The functions that take events.
+    #[must_use]
+    pub fn functions(&self) -> &EventFunctions {
+        &self.functions
+    }
+
+    /// What has been sent to WhatsApp.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The secrets of WhatsApp apps.
+    #[must_use]
+    pub fn secrets(&self) -> &SecretStore {
+        &self.secrets
+    }
+
+    /// A dashboard token for a user of the tenant with the scopes, parted by spaces.
+    #[must_use]
+    pub fn token(&self, tenant: &str, scope: &str) -> String {
+        self.tokens.issue(tenant, scope)
+    }
+
+    /// Runs what the template has scheduled, once and now.
+    pub async fn run_schedules(&self) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for scheduled in self.schedules {
+            let event = schedule::event(scheduled, &self.clock);
+            outcomes.extend(self.functions.invoke(&scheduled.function, event).await);
+        }
+        outcomes
+    }
+
+    /// Waits until everything that was written before this call has come out of the embedded engine's stream and has been
+    /// handled or given up. Without a stream, this waits for ever.
+    pub async fn stream_drained(&self) {
+        let mut reads = self.empty_reads.subscribe();
+        // The first of them may have been under way already.
+        let enough = *reads.borrow_and_update() + 2;
+        let _ = reads.wait_for(|reads| *reads >= enough).await;
+    }
+
+    /// Stops everything; requests that are under way may end.
+    pub async fn stop(mut self) {
+        self.background.shutdown().await;
+        let _ = self.stop.send(());
+        let ended = async { while self.serving.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(PATIENCE, ended).await;
+        if let Some(engine) = &self.engine {
+            engine.stop().await;
+        }
+    }
+
+    fn serve(&mut self, listener: TcpListener) {
+        let gateway = self.gateway.clone();
+        self.router = Router::new()
+            .merge(self.functions.router())
+            .merge(self.graph.router())
+            .merge(self.secrets.router())
+            .merge(self.tokens.router())
+            .merge(Phones::new(gateway.clone(), self.clock.clone()).router())
+            .fallback(move |request: Request| async move { gateway.call(request).await });
+        let (stop, stopped) = oneshot::channel::<()>();
+        self.stop = stop;
+        let router = self.router.clone();
+        self.serving.spawn(async move {
+            let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+                let _ = stopped.await;
+            });
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the API ended");
+            }
+        });
+    }
+
+    fn feeds(
+        &self,
+        template: &Template,
+        config: &SdkConfig,
+        stream_arn: Option<String>,
+    ) -> Result<Vec<Feed>, SystemError> {
+        let fed = template.streams.iter().map(|stream| &stream.function);
+        if let Some(stranger) = fed
+            .chain(self.schedules.iter().map(|schedule| &schedule.function))
+            .find(|name| !self.functions.contains(name))
+        {
+            return Err(SystemError::Fed(stranger.clone()));
+        }
+        let Some(arn) = stream_arn else { return Ok(Vec::new()) };
+        let pace = if self.engine.is_some() { Pace::EMBEDDED } else { Pace::REMOTE };
+        let feeds = template.streams.iter().map(|source| Feed {
+            client: sdk::streams(config, &self.dynamodb_url),
+            arn: arn.clone(),
+            source: source.clone(),
+            functions: self.functions.clone(),
+            pace,
+            empty_reads: self.empty_reads.clone(),
+        });
+        Ok(feeds.collect())
+    }
+
+    fn run_in_background(&mut self, feeds: Vec<Feed>, schedules: bool) {
+        for feed in feeds {
+            self.background.spawn(feed.run());
+        }
+        for schedule in self.schedules.iter().filter(|_| schedules) {
+            self.background.spawn(schedule::run(schedule.clone(), self.functions.clone(), self.clock.clone()));
+        }
+        if let Some(engine) = &self.engine {
+            self.background.spawn(engine.expiry());
+        }
+    }
+}
+
+/// Gives a new table its first tenant and channel.
+async fn register_demo(store: &Store, clock: &Clock) -> Result<(), RegisterError> {
+    let id = crate::DEMO_CHANNEL.parse().expect("the constant is a channel id");
+    let channel = Channel {
+        tenant: crate::DEMO_TENANT.parse().expect("the constant is a tenant id"),
+        display_phone_number: crate::DEMO_NUMBER.to_owned(),
+        secret_id: None,
+    };
+    store.register_channel(&id, &channel, clock.now()).await
+}
+
+fn remedy(error: &EngineError) -> &'static str {
+    match error {
+        EngineError::Open { .. } => "another file with --data",
+        EngineError::Listen { .. } => "another address with --dynamodb (port 0 picks a free one)",
+    }
+}
+
+#[cfg(test)]
+mod tests;

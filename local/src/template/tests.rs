@@ -1,0 +1,157 @@
+//! What is taken from a template, and what is refused.
+
+use aws_sdk_dynamodb::types::{KeyType, StreamViewType};
+
+use super::*;
+
+const SMALL: &str = r#"
+Parameters:
+  WriteScope: {Type: String, Default: consent/write}
+Resources:
+  ConsentTable:
+    Type: AWS::DynamoDB::Table
+    DeletionPolicy: Retain
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions:
+        - {AttributeName: pk, AttributeType: S}
+        - {AttributeName: sk, AttributeType: S}
+      KeySchema:
+        - {AttributeName: pk, KeyType: HASH}
+        - {AttributeName: sk, KeyType: RANGE}
+      StreamSpecification: {StreamViewType: NEW_IMAGE}
+      TimeToLiveSpecification: {AttributeName: expires_at, Enabled: true}
+      SSESpecification: {SSEEnabled: true}
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      Auth:
+        DefaultAuthorizer: Dashboard
+        Authorizers:
+          Dashboard:
+            IdentitySource: $request.header.Authorization
+            JwtConfiguration: {issuer: !Ref Issuer, audience: [!Ref Audience]}
+  Webhook:
+    Type: AWS::Serverless::Function
+    Properties:
+      Events:
+        Receive:
+          Type: HttpApi
+          Properties: {ApiId: !Ref Api, Path: /webhooks/whatsapp, Method: POST, Auth: {Authorizer: NONE}}
+  Contacts:
+    Type: AWS::Serverless::Function
+    Properties:
+      Events:
+        Show: {Type: HttpApi, Properties: {Path: "/contacts/{id}", Method: get}}
+        Switch:
+          Type: HttpApi
+          Properties:
+            Path: /contacts/{id}/consent
+            Method: PUT
+            Auth: {AuthorizationScopes: [!Ref WriteScope]}
+        Rest: {Type: HttpApi, Properties: {Path: $default, Method: ANY, Auth: {Authorizer: NONE}}}
+  CampaignFilter:
+    Type: AWS::Serverless::Function
+    Properties: {Timeout: 60}
+  Confirmation:
+    Type: AWS::Serverless::Function
+    Properties:
+      Events:
+        Outbox:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt ConsentTable.StreamArn
+            StartingPosition: TRIM_HORIZON
+            BatchSize: 10
+            MaximumRetryAttempts: 3
+            BisectBatchOnFunctionError: true
+            FunctionResponseTypes: [ReportBatchItemFailures]
+            FilterCriteria:
+              Filters:
+                - Pattern: '{"dynamodb": {"Keys": {"pk": {"S": [{"prefix": "OUTBOX#"}]}}}}'
+        Sweep: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 minute)}}
+  Option:
+    Type: AWS::Serverless::Function
+    Condition: HasOption
+    Properties: {Events: {Strange: {Type: Cognito, Properties: {}}}}
+"#;
+
+/// The error of the small template with one of its lines changed.
+fn refused(from: &str, to: &str) -> String {
+    assert!(SMALL.contains(from));
+    Template::read(&SMALL.replace(from, to)).unwrap_err().to_string()
+}
+
+#[test]
+fn the_repository_s_own_template_can_be_played() {
+    let template = Template::embedded().unwrap();
+    let functions: std::collections::BTreeSet<_> =
+        template.routes.iter().map(|route| route.function.as_str()).collect();
+    assert_eq!(functions.into_iter().collect::<Vec<_>>(), ["contacts", "settings", "webhook"]);
+    assert_eq!(template.table.expiry.as_deref(), Some("expires_at"));
+    assert_eq!(template.table.stream, Some(StreamViewType::NewImage));
+    assert_eq!(template.streams.len(), 1);
+    assert!(template.streams[0].retries.is_some(), "retries are finite");
+    assert_eq!(template.schedules.len(), 1);
+}
+
+#[test]
+fn the_table_is_the_one_declared() {
+    let table = Template::read(SMALL).unwrap().table;
+    let keys: Vec<_> = table.keys.iter().map(|key| (key.attribute_name(), key.key_type())).collect();
+    assert_eq!(keys, [("pk", &KeyType::Hash), ("sk", &KeyType::Range)]);
+    assert_eq!(table.stream, Some(StreamViewType::NewImage));
+    assert_eq!(table.expiry.as_deref(), Some("expires_at"));
+}
+
+#[test]
+fn routes_know_their_function_and_who_may_use_them() {
+    let template = Template::read(SMALL).unwrap();
+    let routes: Vec<_> =
+        template.routes.iter().map(|route| (route.key(), route.function.as_str(), route.access.clone())).collect();
+    let token = |scopes: &[&str]| Access::Token(scopes.iter().map(|&scope| scope.to_owned()).collect());
+    for route in [
+        ("POST /webhooks/whatsapp", "webhook", Access::Open),
+        ("GET /contacts/{id}", "contacts", token(&[])),
+        ("PUT /contacts/{id}/consent", "contacts", token(&["consent/write"])),
+        ("$default", "contacts", Access::Open),
+    ] {
+        assert!(routes.contains(&(route.0.to_owned(), route.1, route.2.clone())), "{route:?} in {routes:?}");
+    }
+    assert_eq!(routes.len(), 4);
+}
+
+#[test]
+fn stream_and_schedule_belong_to_their_function() {
+    let template = Template::read(SMALL).unwrap();
+    let [stream] = template.streams.as_slice() else { panic!("one stream") };
+    assert_eq!((stream.function.as_str(), stream.batch, stream.retries), ("confirmation", 10, Some(3)));
+    assert!(stream.bisect && stream.partial);
+    assert!(stream.filters.pass(&serde_json::json!({"dynamodb": {"Keys": {"pk": {"S": "OUTBOX#1"}}}})));
+    assert!(!stream.filters.pass(&serde_json::json!({"dynamodb": {"Keys": {"pk": {"S": "T#1"}}}})));
+    let [schedule] = template.schedules.as_slice() else { panic!("one schedule") };
+    assert_eq!((schedule.function.as_str(), schedule.every), ("confirmation", Duration::from_mins(1)));
+}
+
+#[test]
+fn what_cannot_be_played_is_named() {
+    assert!(
+        refused("{\"prefix\": \"OUTBOX#\"}", "{\"wildcard\": \"OUTBOX#*\"}").contains("Confirmation.Events.Outbox")
+    );
+    assert!(refused("rate(1 minute)", "cron(0 * * * ? *)").contains("only rate"));
+    assert!(refused("BatchSize: 10", "TumblingWindowInSeconds: 10").contains("TumblingWindowInSeconds"));
+    assert!(refused("Auth: {AuthorizationScopes: [!Ref WriteScope]}", "Auth: {Authorizer: Other}").contains("`Other`"));
+    assert!(refused("Path: /contacts/{id}/consent", "Path: !Sub \"/${Stage}/x\"").contains("Contacts.Events.Switch"));
+    assert!(refused("Type: ScheduleV2", "Type: SQS").contains("SQS"));
+    assert!(refused("Condition: HasOption", "Metadata: {}").contains("Cognito"));
+    assert!(refused("BillingMode: PAY_PER_REQUEST", "BillingMode: PROVISIONED").contains("BillingMode"));
+    assert!(refused("Method: get", "Method: get, Cors: {}").contains("Cors"));
+    assert!(refused("Type: AWS::DynamoDB::Table", "Type: AWS::S3::Bucket").contains("0 resources"));
+    assert!(refused("Path: \"/contacts/{id}\"", "Path: contacts").contains("`contacts`"));
+}
+
+#[test]
+fn function_names_are_the_folders_names() {
+    assert_eq!(kebab("CampaignFilter"), "campaign-filter");
+    assert_eq!(kebab("Webhook"), "webhook");
+}
