@@ -1,0 +1,151 @@
+//! Looks over the SDK's shoulder: counts the calls of the table and what they read, and makes some of them fail in ways
+//! that the embedded engine knows nothing of.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::config::interceptors::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
+};
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents, SharedInterceptor};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::types::ConsumedCapacity;
+use axum::Router;
+use axum::http::{StatusCode, Uri, header};
+use axum::response::IntoResponse;
+
+/// The calls of the table since the last [`Calls::reset`].
+#[derive(Clone, Debug, Default)]
+pub struct Calls(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    counts: BTreeMap<String, usize>,
+    read_units: f64,
+    faults: VecDeque<(String, Fault)>,
+    faulty: Option<String>,
+}
+
+/// A way to fail that DynamoDB has and the embedded engine has not.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// None: the call goes through, and the next fault is for the one after it.
+    Pass,
+    /// A transaction that met another one.
+    Conflict,
+    /// Too many requests; the SDK tries again by itself.
+    Throttled,
+    /// Something that trying again does not mend.
+    Denied,
+    /// Part of a batch was not processed, all of it in fact.
+    Unprocessed,
+}
+
+impl Calls {
+    /// Forgets what was counted.
+    pub fn reset(&self) {
+        let mut seen = self.0.lock().unwrap();
+        seen.counts.clear();
+        seen.read_units = 0.0;
+    }
+
+    /// How often each operation was called, attempts that failed included: `[("BatchGetItem", 1), …]`.
+    pub fn counts(&self) -> Vec<(String, usize)> {
+        self.0.lock().unwrap().counts.clone().into_iter().collect()
+    }
+
+    /// How many calls there were of an operation.
+    pub fn count(&self, operation: &str) -> usize {
+        self.0.lock().unwrap().counts.get(operation).copied().unwrap_or_default()
+    }
+
+    /// How many calls there were at all.
+    pub fn total(&self) -> usize {
+        self.0.lock().unwrap().counts.values().sum()
+    }
+
+    /// The read units that batches consumed.
+    pub fn read_units(&self) -> f64 {
+        self.0.lock().unwrap().read_units
+    }
+
+    /// Makes the next calls of an operation fail, one for each fault.
+    pub fn fail(&self, operation: &str, faults: impl IntoIterator<Item = Fault>) {
+        let mut seen = self.0.lock().unwrap();
+        seen.faults.extend(faults.into_iter().map(|fault| (operation.to_owned(), fault)));
+    }
+
+    /// Lets all calls through from now on.
+    pub fn forgive(&self) {
+        self.0.lock().unwrap().faults.clear();
+    }
+
+    /// What the SDK has to be given. Calls that are to fail go to a server that does nothing else.
+    pub(crate) async fn interceptor(&self) -> SharedInterceptor {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.0.lock().unwrap().faulty = Some(format!("http://{}", listener.local_addr().unwrap()));
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(fail)).await });
+        SharedInterceptor::new(self.clone())
+    }
+}
+
+impl Intercept for Calls {
+    fn name(&self) -> &'static str {
+        "Calls"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let target = context.request().headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let mut seen = self.0.lock().unwrap();
+        *seen.counts.entry(operation.clone()).or_default() += 1;
+        if let Some(index) = seen.faults.iter().position(|(faulty, _)| *faulty == operation)
+            && let Some((_, fault)) = seen.faults.remove(index)
+            && !matches!(fault, Fault::Pass)
+        {
+            let uri = format!("{}/{fault:?}", seen.faulty.as_deref().unwrap_or_default());
+            context.request_mut().set_uri(uri)?;
+        }
+        Ok(())
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Ok(output) = context.output_or_error()
+            && let Some(batch) = output.downcast_ref::<BatchGetItemOutput>()
+        {
+            let consumed = batch.consumed_capacity().iter().filter_map(ConsumedCapacity::capacity_units);
+            self.0.lock().unwrap().read_units += consumed.sum::<f64>();
+        }
+        Ok(())
+    }
+}
+
+async fn fail(uri: Uri, body: String) -> impl IntoResponse {
+    const NAMES: &str = "com.amazonaws.dynamodb.v20120810#";
+    let (status, answer) = match uri.path() {
+        "/Conflict" => {
+            let reasons = r#"[{"Code":"TransactionConflict"},{"Code":"None"}]"#;
+            let name = format!("{NAMES}TransactionCanceledException");
+            (400, format!(r#"{{"__type":"{name}","Message":"canceled","CancellationReasons":{reasons}}}"#))
+        }
+        "/Throttled" => (400, format!(r#"{{"__type":"{NAMES}ThrottlingException","message":"slow down"}}"#)),
+        "/Unprocessed" => {
+            let asked: serde_json::Value = serde_json::from_str(&body).unwrap();
+            (200, format!(r#"{{"Responses":{{}},"UnprocessedKeys":{}}}"#, asked["RequestItems"]))
+        }
+        _ => (400, format!(r#"{{"__type":"{NAMES}AccessDeniedException","Message":"no"}}"#)),
+    };
+    let status = StatusCode::from_u16(status).unwrap();
+    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer)
+}

@@ -1,0 +1,278 @@
+//! What the tests share: the whole system on the embedded engine, a clock that they move, and a method for each request.
+
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::missing_errors_doc,
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    reason = "for tests, where a panic is the way to say that something is wrong"
+)]
+
+mod calls;
+mod whatsapp;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::Response;
+use consent::clock::Clock;
+use consent::time::Time;
+use http_body_util::BodyExt;
+use local::engine::Storage;
+use local::{DynamoDb, Options, System};
+use serde_json::{Value, json};
+
+pub use calls::{Calls, Fault};
+pub use whatsapp::{Message, sign, webhook};
+
+/// Every scope that a user of a tenant can have.
+pub const SCOPES: &str = "consent/read consent/write consent/admin";
+
+/// The whole system, as a test drives it.
+pub struct World {
+    /// The system.
+    pub system: System,
+    /// Its time: it stands still unless the test moves it.
+    pub clock: Clock,
+    /// The calls of the table; they can be counted, and made to fail.
+    pub calls: Calls,
+    messages: AtomicU64,
+}
+
+/// What a request was answered with.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body: JSON, or text, or null where there is none.
+    pub body: Value,
+}
+
+impl World {
+    /// A system whose table has no stream: nothing is sent unless the test sweeps the outbox.
+    pub async fn start() -> Self {
+        Self::with(false, Storage::Memory).await
+    }
+
+    /// A system whose table has its stream, so that confirmations go out by themselves.
+    pub async fn with_stream() -> Self {
+        Self::with(true, Storage::Temporary).await
+    }
+
+    async fn with(stream: bool, storage: Storage) -> Self {
+        let clock = Clock::manual("2026-11-22T10:00:00Z".parse().unwrap());
+        let calls = Calls::default();
+        let options = Options {
+            dynamodb: DynamoDb::Embedded { address: "127.0.0.1:0".to_owned(), storage },
+            clock: clock.clone(),
+            stream,
+            schedules: false,
+            interceptors: vec![calls.interceptor().await],
+            ..Options::default()
+        };
+        let system = System::start(options).await.unwrap();
+        Self { system, clock, calls, messages: AtomicU64::new(0) }
+    }
+
+    /// Now, in whole seconds since 1970, as WhatsApp counts.
+    pub fn seconds(&self) -> i64 {
+        self.clock.now().seconds()
+    }
+
+    /// Moves the time.
+    pub fn wait(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// A message of a customer who writes `text` now.
+    pub fn message(&self, from: &str, text: &str) -> Message {
+        let number = self.messages.fetch_add(1, Ordering::Relaxed);
+        Message::text(from, text).with_id(&format!("wamid.{number}")).at(self.seconds())
+    }
+
+    /// A customer writes `text`, a second after whatever was before; the webhook answers 200.
+    pub async fn says(&self, from: &str, text: &str) -> Message {
+        self.wait(1);
+        let message = self.message(from, text);
+        self.delivers(&message).await;
+        message
+    }
+
+    /// WhatsApp delivers a message; the webhook answers 200.
+    pub async fn delivers(&self, message: &Message) {
+        assert_eq!(self.deliver(message).await, StatusCode::OK);
+    }
+
+    /// WhatsApp delivers a message, well signed.
+    pub async fn deliver(&self, message: &Message) -> StatusCode {
+        self.post_webhook(&webhook(&[message.json()])).await
+    }
+
+    /// WhatsApp posts a body, well signed.
+    pub async fn post_webhook(&self, body: &Value) -> StatusCode {
+        self.post_text(&body.to_string()).await
+    }
+
+    /// WhatsApp posts a text that may be no good JSON, well signed.
+    pub async fn post_text(&self, body: &str) -> StatusCode {
+        let request = Request::post("/webhooks/whatsapp")
+            .header("x-hub-signature-256", sign(local::secrets::APP_SECRET, body.as_bytes()))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_owned()));
+        self.call(request.unwrap()).await.status
+    }
+
+    /// A user of the demo tenant, with every scope, asks the dashboard's API.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        self.ask_as("demo", SCOPES, method, path, body).await
+    }
+
+    /// A user of some tenant, with these scopes, asks the dashboard's API.
+    pub async fn ask_as(&self, tenant: &str, scopes: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let token = self.system.token(tenant, scopes);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::CONTENT_TYPE, "application/json");
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        self.call(request.body(body).unwrap()).await
+    }
+
+    /// A request as it stands, through the gateway.
+    pub async fn call(&self, request: Request) -> Answer {
+        Answer::read(self.system.gateway().call(request).await).await
+    }
+
+    /// An event as API Gateway makes it, handed to a function as it stands.
+    pub async fn hand(&self, function: &str, event: String) -> Answer {
+        Answer::read(self.system.gateway().deliver(function, event).await).await
+    }
+
+    /// `GET /contacts/{id}`: the contact, where something is known of it.
+    pub async fn contact(&self, id: &str) -> Option<Value> {
+        let answer = self.ask(Method::GET, &format!("/contacts/{id}"), None).await;
+        match answer.status {
+            StatusCode::OK => Some(answer.body),
+            StatusCode::NOT_FOUND => None,
+            status => panic!("{status}: {}", answer.body),
+        }
+    }
+
+    /// The status of a contact of whom something is known.
+    pub async fn status(&self, id: &str) -> String {
+        self.contact(id).await.unwrap()["status"].as_str().unwrap().to_owned()
+    }
+
+    /// All of a contact's history, newest first.
+    pub async fn history(&self, id: &str) -> Vec<Value> {
+        let mut events = Vec::new();
+        let mut path = format!("/contacts/{id}/history?limit=100");
+        loop {
+            let mut page = self.ask(Method::GET, &path, None).await.expect(StatusCode::OK);
+            events.append(page["events"].as_array_mut().unwrap());
+            match page["cursor"].as_str() {
+                Some(cursor) => path = format!("/contacts/{id}/history?limit=100&cursor={cursor}"),
+                None => return events,
+            }
+        }
+    }
+
+    /// Staff switches a contact.
+    pub async fn switch(&self, id: &str, status: &str) -> Value {
+        let path = format!("/contacts/{id}/consent");
+        self.ask(Method::PUT, &path, Some(json!({"status": status}))).await.expect(StatusCode::OK)
+    }
+
+    /// Staff blocks a contact, or lifts the block.
+    pub async fn block(&self, id: &str, blocked: bool) -> Answer {
+        let method = if blocked { Method::PUT } else { Method::DELETE };
+        self.ask(method, &format!("/contacts/{id}/block"), None).await
+    }
+
+    /// The demo tenant's settings, changed.
+    pub async fn change_settings(&self, change: impl FnOnce(&mut Value)) {
+        let mut settings = self.ask(Method::GET, "/settings", None).await.expect(StatusCode::OK);
+        for read_only in ["version", "updated_at", "updated_by"] {
+            settings.as_object_mut().unwrap().remove(read_only);
+        }
+        change(&mut settings);
+        self.ask(Method::PUT, "/settings", Some(settings)).await.expect(StatusCode::OK);
+    }
+
+    /// Gives a tenant a channel.
+    pub async fn register(&self, channel: &str, tenant: &str) {
+        let body = json!({"tenant_id": tenant, "display_phone_number": "15550783881"});
+        let path = format!("/channels/{channel}");
+        self.ask_as(tenant, "consent/platform", Method::PUT, &path, Some(body)).await.expect(StatusCode::OK);
+    }
+
+    /// The campaign filter's answer, or the type of its error.
+    pub async fn filter(&self, campaign: &Value) -> Result<Value, String> {
+        let event = serde_json::value::to_raw_value(campaign).unwrap();
+        match self.system.functions().invoke("campaign-filter", event).await.unwrap() {
+            Ok(answer) => Ok(serde_json::from_str(&answer).unwrap()),
+            Err(diagnostic) => Err(diagnostic.error_type),
+        }
+    }
+
+    /// Sweeps the outbox, as the schedule does every minute.
+    pub async fn sweep(&self) {
+        for outcome in self.system.run_schedules().await {
+            outcome.unwrap();
+        }
+    }
+
+    /// The texts that were sent, oldest first, each with whom it went to.
+    pub fn sent(&self) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let sent = self.system.graph().outbox().into_iter();
+        sent.map(|message| (text(&message["to"]), text(&message["text"]["body"]))).collect()
+    }
+
+    /// The time as the API shows it.
+    pub fn shown(&self, seconds: i64) -> String {
+        Time::from_millis(seconds * 1000).to_string()
+    }
+}
+
+impl Answer {
+    async fn read(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into())
+        };
+        Self { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// The body of an answer that has this status.
+    ///
+    /// # Panics
+    /// It has another one.
+    #[track_caller]
+    pub fn expect(self, status: StatusCode) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+
+    /// The fields that the refusal names, where it is a problem document with this status.
+    ///
+    /// # Panics
+    /// It is none.
+    #[track_caller]
+    pub fn problem(self, status: StatusCode) -> Vec<String> {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json", "{}", self.body);
+        assert_eq!(self.body["status"], status.as_u16(), "{}", self.body);
+        let errors = self.body["errors"].as_array().cloned().unwrap_or_default();
+        errors.into_iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
+    }
+}

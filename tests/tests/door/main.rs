@@ -1,0 +1,12 @@
+//! The system through its doors: signed webhooks, the dashboard's API, invoked functions, on a real engine.
+
+mod access;
+mod budgets;
+mod campaigns;
+mod confirmations;
+mod dashboard;
+mod durability;
+mod events;
+mod keywords;
+mod order;
+mod webhooks;
