@@ -112,9 +112,15 @@ impl MessageTime {
     }
 }
 
-/// Decides on a customer's own message that matched a keyword.
+/// Decides on a customer's own wish: a message that matched a keyword, or the use of WhatsApp's own control, in which a
+/// tenant has no say.
 #[must_use]
-pub fn decide_message(settings: &Settings, contact: &Contact, event: Event, profile: &Profile) -> Decision {
+pub fn decide_wish(settings: &Settings, contact: &Contact, event: Event, profile: &Profile) -> Decision {
+    if !event.source.is_customer_message() {
+        let (after, effect) = apply(contact, &event, true, profile);
+        let entry = HistoryEntry { event, effect, reason: None, confirmation: None };
+        return Decision { contact: after, entry: Some(entry) };
+    }
     if !settings.enabled() {
         let entry = HistoryEntry { event, effect: Effect::None, reason: Some(Reason::Disabled), confirmation: None };
         return Decision { contact: contact.clone(), entry: Some(entry) };
@@ -280,7 +286,7 @@ mod tests {
             };
             let event = event(kind, source, at(time));
             let decision = if source == Source::Keyword {
-                decide_message(settings, &contact, event, &Profile::default())
+                decide_wish(settings, &contact, event, &Profile::default())
             } else {
                 decide_switch(&contact, event, &Profile::default())
             };
@@ -358,9 +364,9 @@ mod tests {
     fn only_a_change_is_confirmed() {
         let settings = Settings::default();
         let stop = |time| event(Kind::OptOut, Source::Keyword, at(time));
-        let first = decide_message(&settings, &Contact::default(), stop(1), &Profile::default());
+        let first = decide_wish(&settings, &Contact::default(), stop(1), &Profile::default());
         assert!(first.confirms());
-        assert!(!decide_message(&settings, &first.contact, stop(2), &Profile::default()).confirms());
+        assert!(!decide_wish(&settings, &first.contact, stop(2), &Profile::default()).confirms());
     }
 
     #[test]
@@ -368,7 +374,7 @@ mod tests {
         let mut blocked = Contact::default();
         blocked.block.set_at(at(1));
         let stop = event(Kind::OptOut, Source::Keyword, at(2));
-        let decision = decide_message(&Settings::default(), &blocked, stop, &Profile::default());
+        let decision = decide_wish(&Settings::default(), &blocked, stop, &Profile::default());
         assert_eq!(decision.effect(), Effect::Changed);
         assert!(!decision.confirms());
     }
@@ -382,7 +388,7 @@ mod tests {
         })
         .unwrap();
         let stop = event(Kind::OptOut, Source::Keyword, at(2));
-        let decision = decide_message(&off, &Contact::default(), stop, &Profile::default());
+        let decision = decide_wish(&off, &Contact::default(), stop, &Profile::default());
         assert_eq!(decision.contact, Contact::default());
         assert_eq!(decision.entry.unwrap().reason, Some(Reason::Disabled));
     }
@@ -403,9 +409,9 @@ mod tests {
         );
         let start = |time| event(Kind::OptIn, Source::Keyword, at(time));
         let named = Profile { name: Some("Sheena".into()), ..Profile::default() };
-        let older = decide_message(&Settings::default(), &erased, start(9), &named);
+        let older = decide_wish(&Settings::default(), &erased, start(9), &named);
         assert_eq!((older.effect(), older.contact.name.as_deref()), (Effect::Superseded, None));
-        let newer = decide_message(&Settings::default(), &erased, start(11), &named);
+        let newer = decide_wish(&Settings::default(), &erased, start(11), &named);
         assert_eq!((newer.contact.status(), newer.contact.name.as_deref()), (Status::OptedIn, Some("Sheena")));
     }
 

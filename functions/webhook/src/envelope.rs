@@ -16,6 +16,10 @@ pub struct Change<'a> {
     pub contacts: Vec<Value>,
     /// Its messages.
     pub messages: Vec<&'a RawValue>,
+    /// What became of messages that were sent.
+    pub statuses: Vec<&'a RawValue>,
+    /// What customers said with WhatsApp's own control.
+    pub user_preferences: Vec<&'a RawValue>,
 }
 
 /// Opens a body.
@@ -63,6 +67,10 @@ struct Contents<'a> {
     contacts: Option<&'a RawValue>,
     #[serde(borrow)]
     messages: Option<&'a RawValue>,
+    #[serde(borrow)]
+    statuses: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user_preferences: Option<&'a RawValue>,
 }
 
 impl<'a> ClosedChange<'a> {
@@ -74,6 +82,8 @@ impl<'a> ClosedChange<'a> {
             metadata: contents.metadata.and_then(read).unwrap_or_default(),
             contacts: members(contents.contacts).into_iter().filter_map(read).collect(),
             messages: members(contents.messages),
+            statuses: members(contents.statuses),
+            user_preferences: members(contents.user_preferences),
         }
     }
 }

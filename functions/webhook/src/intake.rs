@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::convert::Infallible;
 
-use consent::contact::Contact;
-use consent::decision::{Decision, MessageTime, decide_message};
+use consent::contact::{Contact, Source};
+use consent::decision::{Decision, MessageTime, decide_wish};
 use consent::event::{Effect, Event, HistoryKey, Kind, Reason};
 use consent::id::{ChannelId, ContactId, EventId, SecretId, TenantId, cut};
 use consent::log::METRICS;
@@ -14,7 +14,7 @@ use consent::time::Time;
 use futures::StreamExt;
 use futures::stream;
 
-use crate::meta::{Message, Sender, Updates};
+use crate::meta::{Content, Findings, Said, Sender, Update};
 
 /// Contacts of one tenant that are written at a time.
 const AT_ONCE: usize = 16;
@@ -40,22 +40,22 @@ impl Signer {
     }
 }
 
-/// Carries out all that `updates` asks for. One that fails holds up no other.
+/// Carries out all that a body asks for. One that fails holds up no other.
 ///
 /// # Errors
 /// Something is not in the table. Carrying out all of it again does what is missing and nothing else.
-pub async fn take_in(store: &Store, updates: Updates, signer: &Signer, now: Time) -> Result<(), StoreError> {
-    for reason in updates.bad {
+pub async fn take_in(store: &Store, findings: Findings, signer: &Signer, now: Time) -> Result<(), StoreError> {
+    for reason in findings.bad {
         tracing::warn!(target: METRICS, metric = "bad_update", reason, "an update that can't be understood");
     }
-    for reason in updates.lost_opt_outs {
+    for reason in findings.lost_opt_outs {
         tracing::error!(target: METRICS, metric = "unreadable_opt_out", reason, "an opt-out of nobody knows whom");
     }
-    let channels = channels(store, &updates.channels, signer, now).await?;
+    let channels = channels(store, &findings.channels, signer, now).await?;
     let mut tenants: HashMap<TenantId, Vec<Incoming>> = HashMap::new();
-    for message in updates.messages {
-        if let Some(channel) = channels.get(&message.channel) {
-            tenants.entry(channel.tenant.clone()).or_default().push(Incoming::new(message, now));
+    for update in findings.updates {
+        if let Some(channel) = channels.get(&update.channel) {
+            tenants.entry(channel.tenant.clone()).or_default().push(Incoming::new(update, now));
         }
     }
     let each = tenants.into_iter().map(|(id, incoming)| take_in_tenant(store.tenant(&id), incoming, now));
@@ -90,29 +90,70 @@ fn foreign(channels: &HashMap<ChannelId, Channel>, signer: &Signer) -> impl Iter
     channels.iter().filter(|(_, channel)| !signer.may_speak_for(channel)).map(|(id, _)| id.clone())
 }
 
-/// A message with the time that it counts at and its place in the history.
+/// An update with the time that it counts at and its place in the history.
 struct Incoming {
-    message: Message,
+    update: Update,
     time: MessageTime,
     key: HistoryKey,
 }
 
 impl Incoming {
-    fn new(message: Message, now: Time) -> Self {
-        let time = MessageTime::judge(message.seconds, now);
-        let key = time.key(&message.id);
-        Self { message, time, key }
+    fn new(update: Update, now: Time) -> Self {
+        let time = MessageTime::judge(update.seconds, now);
+        let key = time.key(&update.id);
+        Self { update, time, key }
     }
 
     fn id(&self) -> &EventId {
-        &self.message.id
+        &self.update.id
+    }
+
+    /// What it asks for, if it asks for anything.
+    fn wish(&self, settings: &Settings) -> Option<Wish> {
+        match &self.update.content {
+            Content::Words(said) => heard(settings, said).map(|heard| heard.wish),
+            Content::Control(wish) => Some(*wish),
+        }
+    }
+
+    /// The event that it is, at the time that counts.
+    fn event(&self, settings: &Settings, at: Time, now: Time) -> Option<Event> {
+        let event = Event {
+            key: self.key.clone(),
+            sibling: self.time.sibling(self.id()),
+            at,
+            received_at: now,
+            kind: Kind::ProviderStop,
+            source: Source::Provider,
+            by: "customer".to_owned(),
+            channel: Some(self.update.channel.clone()),
+            words: None,
+            keyword: None,
+            note: None,
+            evidence: None,
+        };
+        match &self.update.content {
+            Content::Words(said) => {
+                let heard = heard(settings, said)?;
+                let Said { words, source, .. } = &said[heard.text];
+                Some(Event {
+                    kind: heard.wish.into(),
+                    source: *source,
+                    words: Some(cut(words, WORDS_BYTES).to_owned()),
+                    keyword: Some(heard.keyword.to_string()),
+                    ..event
+                })
+            }
+            Content::Control(Wish::OptOut) => Some(event),
+            Content::Control(Wish::OptIn) => Some(Event { kind: Kind::ProviderResume, ..event }),
+        }
     }
 }
 
 async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> Result<(), StoreError> {
     let about: Vec<_> = incoming
         .iter()
-        .filter_map(|incoming| Some((&incoming.message.sender.as_ref()?.id, Some(&incoming.key))))
+        .filter_map(|incoming| Some((&incoming.update.sender.as_ref()?.id, Some(&incoming.key))))
         .collect();
     let briefing = tenant.briefing(&about).await?;
     // Without settings a tenant could not even switch keywords off: the defaults, which heed STOP, hold.
@@ -121,18 +162,17 @@ async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> R
     let mut wishes: HashMap<ContactId, Vec<Heeded>> = HashMap::new();
     let mut heard_before = HashSet::new();
     for incoming in &incoming {
-        let Some(heard) = settings.judge(incoming.message.said.iter().map(|said| &said.candidate)) else { continue };
-        let Some(sender) = &incoming.message.sender else {
-            unattributed(&tenant, incoming, heard.wish);
+        let Some(wish) = incoming.wish(&settings) else { continue };
+        let Some(sender) = &incoming.update.sender else {
+            unattributed(&tenant, incoming, wish);
             continue;
         };
         if briefing.has_seen(&sender.id, &incoming.key) || !heard_before.insert((&sender.id, &incoming.key)) {
             continue;
         }
-        match incoming.time.at(heard.wish, now) {
-            Some(at) => {
-                let heeded = Heeded { event: event(incoming, &heard, at, now), sender: sender.clone() };
-                wishes.entry(sender.id.clone()).or_default().push(heeded);
+        match incoming.time.at(wish, now).and_then(|at| incoming.event(&settings, at, now)) {
+            Some(event) => {
+                wishes.entry(sender.id.clone()).or_default().push(Heeded { event, sender: sender.clone() });
             }
             None => bad(&tenant, incoming, "an opt-in without a readable timestamp"),
         }
@@ -143,7 +183,11 @@ async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> R
     outcomes.into_iter().collect()
 }
 
-/// A keyword message of a known sender, ready to be decided.
+fn heard<'a>(settings: &'a Settings, said: &[Said]) -> Option<Heard<'a>> {
+    settings.judge(said.iter().map(|said| &said.candidate))
+}
+
+/// A wish of a known customer, ready to be decided.
 struct Heeded {
     event: Event,
     sender: Sender,
@@ -161,7 +205,7 @@ async fn take_in_contact(
     for Heeded { event, sender } in wishes {
         let places: Vec<HistoryKey> = [Some(event.key.clone()), event.sibling.clone()].into_iter().flatten().collect();
         let decide =
-            |contact: &Contact| Ok::<_, Infallible>(decide_message(settings, contact, event.clone(), &sender.profile));
+            |contact: &Contact| Ok::<_, Infallible>(decide_wish(settings, contact, event.clone(), &sender.profile));
         let change = tenant.change(&sender.id, person.take(), &places, Some(&sender.recipient), now, decide).await?;
         if let Change::Made { decision, person: after } = change {
             report(tenant, &event, &decision);
@@ -171,24 +215,6 @@ async fn take_in_contact(
     Ok(())
 }
 
-fn event(incoming: &Incoming, heard: &Heard, at: Time, now: Time) -> Event {
-    let said = &incoming.message.said[heard.text];
-    Event {
-        key: incoming.key.clone(),
-        sibling: incoming.time.sibling(incoming.id()),
-        at,
-        received_at: now,
-        kind: heard.wish.into(),
-        source: said.source,
-        by: "customer".to_owned(),
-        channel: Some(incoming.message.channel.clone()),
-        words: Some(cut(&said.words, WORDS_BYTES).to_owned()),
-        keyword: Some(heard.keyword.to_string()),
-        note: None,
-        evidence: None,
-    }
-}
-
 /// Says what a wish came to, and counts what staff may have to look at.
 fn report(tenant: &Tenant, event: &Event, decision: &Decision) {
     let metric = match (event.kind, decision.effect(), decision.reason()) {
@@ -196,13 +222,15 @@ fn report(tenant: &Tenant, event: &Event, decision: &Decision) {
         (Kind::OptOut, Effect::Superseded, _) => "opt_out_superseded",
         (Kind::OptOut, Effect::Changed, _) => "opt_out",
         (Kind::OptIn, Effect::Changed, _) => "opt_in",
-        _ => "keyword_without_effect",
+        (Kind::ProviderStop, Effect::Changed, _) => "provider_stop",
+        (Kind::ProviderResume, Effect::Changed, _) => "provider_resume",
+        _ => "wish_without_effect",
     };
     let message = event.key.id.log_name();
-    tracing::info!(target: METRICS, metric, tenant = %tenant.id(), message, "a keyword was decided on");
+    tracing::info!(target: METRICS, metric, tenant = %tenant.id(), message, "a wish was decided on");
 }
 
-/// A keyword that nobody can be found for. A lost opt-out is the one thing that may not happen, so that one is loud.
+/// A wish that nobody can be found for. A lost opt-out is the one thing that may not happen, so that one is loud.
 fn unattributed(tenant: &Tenant, incoming: &Incoming, wish: Wish) {
     match wish {
         Wish::OptOut => {

@@ -86,8 +86,8 @@ async fn receive(
     let signature = signature.ok_or(WebhookError::Unsigned)?;
     let text = String::from_utf8_lossy(&body);
     let signer = signer(&app, &signature, &body, &text, now).await?;
-    let updates = meta::updates(&text).map_err(|_| WebhookError::NotJson)?;
-    intake::take_in(&app.store, updates, &signer, now).await?;
+    let findings = meta::findings(&text).map_err(|_| WebhookError::NotJson)?;
+    intake::take_in(&app.store, findings, &signer, now).await?;
     Ok(StatusCode::OK)
 }
 

@@ -8,29 +8,50 @@ use std::collections::BTreeSet;
 
 use consent::contact::Source;
 use consent::decision::Profile;
-use consent::id::{ChannelId, ContactId, EventId, UserId};
+use consent::id::{ChannelId, ContactId, EventId, UserId, cut};
 use consent::keyword::{Candidate, RESERVED_OPT_OUT};
 use consent::phone::Phone;
+use consent::settings::Wish;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::envelope::{self, Change};
 
-/// A message from a customer that may be a keyword.
+/// An update from which a change of consent may come.
 #[derive(Debug)]
-pub struct Message {
-    /// The channel that it was written to.
+pub struct Update {
+    /// The channel that it came on.
     pub channel: ChannelId,
     /// Its id.
     pub id: EventId,
-    /// When it was sent, in whole seconds since 1970; none if that is missing or can't be read.
+    /// When it happened, in whole seconds since 1970; none if that is missing or can't be read.
     pub seconds: Option<i64>,
-    /// Who sent it; none if that can't be told.
+    /// Whose it is; none if that can't be told.
     pub sender: Option<Sender>,
-    /// The texts in it that may be a keyword.
-    pub said: Vec<Said>,
+    /// What it says.
+    pub content: Content,
 }
 
-/// A customer as a message names it.
+/// What an update says.
+#[derive(Debug)]
+pub enum Content {
+    /// The texts of a message that may be a keyword.
+    Words(Vec<Said>),
+    /// What the customer did with WhatsApp's own control.
+    Control(Wish),
+}
+
+impl Content {
+    /// Whether it is an opt-out whatever a tenant's keywords are.
+    fn is_opt_out(&self) -> bool {
+        match self {
+            Self::Words(said) => said.iter().any(|said| RESERVED_OPT_OUT.contains(&said.candidate.folded())),
+            Self::Control(wish) => *wish == Wish::OptOut,
+        }
+    }
+}
+
+/// A customer as an update names it.
 #[derive(Clone, Debug)]
 pub struct Sender {
     /// What it is found under.
@@ -54,14 +75,14 @@ pub struct Said {
 
 /// What a body holds that matters.
 #[derive(Debug, Default)]
-pub struct Updates {
-    /// Messages that may be keywords, in the order of the body.
-    pub messages: Vec<Message>,
-    /// The channels that messages of any kind came on.
+pub struct Findings {
+    /// Those from which a change of consent may come, in the order of the body.
+    pub updates: Vec<Update>,
+    /// The channels of those, and of all other messages.
     pub channels: BTreeSet<ChannelId>,
-    /// Updates that can't be understood, each by what is wrong with it.
+    /// Findings that can't be understood, each by what is wrong with it.
     pub bad: Vec<&'static str>,
-    /// Those among them that are opt-outs by anybody's keywords.
+    /// Those among them that are opt-outs to anybody.
     pub lost_opt_outs: Vec<&'static str>,
 }
 
@@ -82,25 +103,29 @@ const WORDS: [(&str, Source); 10] = [
 /// Bytes of a shown name that are kept, at most.
 const NAME_BYTES: usize = 256;
 
-/// Every update of a body.
+/// WhatsApp's code for a marketing message to someone who stopped them with WhatsApp's own control.
+const STOPPED_MARKETING: u64 = 131_050;
+
+/// What a body holds that matters.
 ///
 /// # Errors
 /// It is no JSON.
-pub fn updates(body: &str) -> Result<Updates, serde_json::Error> {
-    let mut updates = Updates::default();
-    for change in envelope::open(body)?.iter().filter(|change| change.field == "messages") {
-        let channel = channel(change);
-        if !change.messages.is_empty() {
-            updates.channels.extend(channel.clone());
-        }
-        for message in &change.messages {
-            match envelope::read(message) {
-                Some(message) if message.is_object() => updates.add(&message, channel.as_ref(), &change.contacts),
-                _ => updates.bad.push("message that is no JSON object"),
+pub fn findings(body: &str) -> Result<Findings, serde_json::Error> {
+    let mut findings = Findings::default();
+    for change in envelope::open(body)? {
+        let mut reader = Reader { channel: channel(&change), people: &change.contacts, findings: &mut findings };
+        match change.field.as_str() {
+            "messages" => {
+                change.messages.iter().for_each(|message| reader.read(message, Reader::message));
+                change.statuses.iter().for_each(|status| reader.read(status, Reader::status));
             }
+            "user_preferences" => {
+                change.user_preferences.iter().for_each(|preference| reader.read(preference, Reader::preference));
+            }
+            _ => {}
         }
     }
-    Ok(updates)
+    Ok(findings)
 }
 
 /// Every channel that a body names: all that may be read of it before its signature holds.
@@ -110,28 +135,79 @@ pub fn channels(body: &str) -> Vec<ChannelId> {
     channels.into_iter().collect()
 }
 
-impl Updates {
-    fn add(&mut self, message: &Value, channel: Option<&ChannelId>, people: &[Value]) {
-        let said = said(message);
-        if said.is_empty() {
-            return;
+/// Reads the updates of one change.
+struct Reader<'a> {
+    channel: Option<ChannelId>,
+    people: &'a [Value],
+    findings: &'a mut Findings,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, closed: &RawValue, open: impl Fn(&mut Self, &Value)) {
+        match envelope::read(closed) {
+            Some(update) if update.is_object() => open(self, &update),
+            _ => self.findings.bad.push("update that is no JSON object"),
         }
-        match channel {
+    }
+
+    /// A message: words that may be a keyword, or the older form of WhatsApp's own control.
+    fn message(&mut self, message: &Value) {
+        self.findings.channels.extend(self.channel.clone());
+        let said = said(message);
+        if !said.is_empty() {
+            let sender = sender(message, ["from", "from_user_id"], self.people);
+            self.add(message, id(message, ""), sender, Content::Words(said));
+        } else if text_at(message, "/system/type").as_deref() == Some("user_preference_changed") {
+            let sender = sender(message, ["from", "from_user_id"], self.people);
+            self.control(message, message.pointer("/system/marketing"), sender);
+        }
+    }
+
+    /// A status: nothing to us, unless it tells that the customer stopped marketing.
+    fn status(&mut self, status: &Value) {
+        let codes = status.get("errors").and_then(Value::as_array).into_iter().flatten();
+        let stopped = |error: &Value| error.get("code").and_then(number) == Some(STOPPED_MARKETING);
+        if codes.into_iter().any(stopped) {
+            let sender = sender(status, ["recipient_id", "recipient_user_id"], self.people);
+            self.add(status, id(status, "131050."), sender, Content::Control(Wish::OptOut));
+        }
+    }
+
+    /// A customer's use of WhatsApp's own control.
+    fn preference(&mut self, preference: &Value) {
+        if preference.get("category").and_then(Value::as_str).is_none_or(|category| category == "marketing_messages") {
+            let sender = sender(preference, ["wa_id", "user_id"], self.people);
+            self.control(preference, preference.get("value"), sender);
+        }
+    }
+
+    fn control(&mut self, update: &Value, value: Option<&Value>, sender: Option<Sender>) {
+        let wish = match value {
+            Some(Value::String(word)) if word == "stop" => Wish::OptOut,
+            Some(Value::String(word)) if word == "resume" || word == "signup" => Wish::OptIn,
+            Some(Value::Bool(wanted)) => {
+                if *wanted {
+                    Wish::OptIn
+                } else {
+                    Wish::OptOut
+                }
+            }
+            _ => return self.findings.bad.push("user preference of a kind that nobody knows"),
+        };
+        self.add(update, id(update, ""), sender, Content::Control(wish));
+    }
+
+    fn add(&mut self, update: &Value, id: Id, sender: Option<Sender>, content: Content) {
+        match &self.channel {
             Some(channel) => {
-                let sender = sender(message, people);
-                self.messages.push(Message {
-                    channel: channel.clone(),
-                    id: id(message, channel, sender.as_ref()),
-                    seconds: message.get("timestamp").and_then(seconds),
-                    sender,
-                    said,
-                });
+                self.findings.channels.insert(channel.clone());
+                let id = id.among(channel, sender.as_ref());
+                let seconds = update.get("timestamp").and_then(seconds);
+                self.findings.updates.push(Update { channel: channel.clone(), id, seconds, sender, content });
             }
-            // Nobody's settings say what it means, but these words mean the same to everybody.
-            None if said.iter().any(|said| RESERVED_OPT_OUT.contains(&said.candidate.folded())) => {
-                self.lost_opt_outs.push("message without a phone_number_id");
-            }
-            None => self.bad.push("message without a phone_number_id"),
+            // There is no tenant to say what it means, but some things mean the same to everybody.
+            None if content.is_opt_out() => self.findings.lost_opt_outs.push("update without a phone_number_id"),
+            None => self.findings.bad.push("update without a phone_number_id"),
         }
     }
 }
@@ -148,21 +224,37 @@ fn said(message: &Value) -> Vec<Said> {
     said.collect()
 }
 
-/// A message's id, or one made from all that is told of it.
-fn id(message: &Value, channel: &ChannelId, sender: Option<&Sender>) -> EventId {
-    match message.get("id").and_then(Value::as_str) {
-        Some(id) if !id.is_empty() => EventId::from(id.to_owned()),
-        _ => {
-            let sender = sender.map_or("", |sender| sender.id.as_str());
-            EventId::of_content(format!("{channel}\n{sender}\n{message}").as_bytes())
+/// What makes an update's id: its own, or, where it has none, all that it says.
+enum Id {
+    Own(String),
+    Content(String),
+}
+
+/// The id of an update; `prefix` tells it from another update about the same message.
+fn id(update: &Value, prefix: &str) -> Id {
+    match update.get("id").and_then(Value::as_str) {
+        Some(id) if !id.is_empty() => Id::Own(format!("{prefix}{id}")),
+        _ => Id::Content(update.to_string()),
+    }
+}
+
+impl Id {
+    fn among(self, channel: &ChannelId, sender: Option<&Sender>) -> EventId {
+        match self {
+            Self::Own(id) => EventId::from(id),
+            Self::Content(content) => {
+                let sender = sender.map_or("", |sender| sender.id.as_str());
+                EventId::of_content(format!("{channel}\n{sender}\n{content}").as_bytes())
+            }
         }
     }
 }
 
-/// Who sent a message: `from` or `from_user_id`; where neither tells, the only customer that the update names.
-fn sender(message: &Value, people: &[Value]) -> Option<Sender> {
-    let phone = message.get("from").and_then(phone);
-    let user = message.get("from_user_id").and_then(user);
+/// Whose an update is: what its fields for number and user id tell; where neither does, the only customer that is named
+/// beside it.
+fn sender(update: &Value, [number, user_id]: [&str; 2], people: &[Value]) -> Option<Sender> {
+    let phone = update.get(number).and_then(phone);
+    let user = update.get(user_id).and_then(user);
     if phone.is_some() || user.is_some() {
         let is_sender = |person: &&Value| {
             let same_phone = person.get("wa_id").and_then(self::phone).map(|phone| ContactId::from(&phone));
@@ -191,7 +283,7 @@ fn named(phone: Option<Phone>, user: Option<UserId>, person: Option<&Value>) -> 
     let profile = Profile {
         phone: phone.map(|phone| phone.digits().to_owned()),
         user_id: user.or_else(|| self::user(person?.get("user_id")?)),
-        name: name.filter(|name| !name.is_empty()).map(|name| consent::id::cut(name, NAME_BYTES).to_owned()),
+        name: name.filter(|name| !name.is_empty()).map(|name| cut(name, NAME_BYTES).to_owned()),
     };
     Some(Sender { id, recipient, profile })
 }
@@ -207,6 +299,15 @@ fn user(value: &Value) -> Option<UserId> {
 /// Whole seconds, written as text or as a number.
 fn seconds(value: &Value) -> Option<i64> {
     text(value)?.trim().parse().ok()
+}
+
+/// A whole number, written as one or as text.
+fn number(value: &Value) -> Option<u64> {
+    text(value)?.parse().ok()
+}
+
+fn text_at(value: &Value, place: &str) -> Option<String> {
+    text(value.pointer(place)?)
 }
 
 /// A text, or a whole number as text.
@@ -229,13 +330,17 @@ mod tests {
         body.to_string()
     }
 
-    fn only(body: &str) -> Message {
-        updates(body).unwrap().messages.remove(0)
+    fn only(body: &str) -> Update {
+        findings(body).unwrap().updates.remove(0)
     }
 
     fn words(message: &Value) -> Vec<String> {
-        let updates = updates(&body(message, &Value::Null)).unwrap();
-        updates.messages.into_iter().flat_map(|message| message.said).map(|said| said.words).collect()
+        let findings = findings(&body(message, &Value::Null)).unwrap();
+        let said = |update: Update| match update.content {
+            Content::Words(said) => said,
+            Content::Control(wish) => panic!("{wish:?}"),
+        };
+        findings.updates.into_iter().flat_map(said).map(|said| said.words).collect()
     }
 
     #[test]
@@ -307,7 +412,7 @@ mod tests {
     #[test]
     fn an_opt_out_on_no_channel_is_loud() {
         let body = |text: &str| json!({"entry": [{"changes": [{"field": "messages", "value": {"messages": [{"text": {"body": text}}]}}]}]});
-        let found = |text: &str| updates(&body(text).to_string()).unwrap();
+        let found = |text: &str| findings(&body(text).to_string()).unwrap();
         assert_eq!((found("Stop!").lost_opt_outs.len(), found("Stop!").bad.len()), (1, 0));
         assert_eq!((found("hello").lost_opt_outs.len(), found("hello").bad.len()), (0, 1));
     }

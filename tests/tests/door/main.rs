@@ -9,4 +9,5 @@ mod durability;
 mod events;
 mod keywords;
 mod order;
+mod provider;
 mod webhooks;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use axum::http::StatusCode;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{Message, World};
 use tokio::runtime::Runtime;
 
@@ -17,6 +17,8 @@ const SEQUENCES: u32 = 500;
 #[derive(Clone, Debug)]
 struct Wish {
     opt_out: bool,
+    /// With WhatsApp's own control instead of a keyword.
+    control: bool,
     sent: Sent,
 }
 
@@ -45,7 +47,11 @@ enum Step {
 fn wish() -> impl Strategy<Value = Wish> {
     // Few distinct seconds, so that ties are frequent; some so far ahead that they count when they are processed.
     let sent = prop_oneof![8 => (-5i64..5).prop_map(Sent::At), 2 => (-600i64..700).prop_map(Sent::At), 1 => Just(Sent::Unknown)];
-    (any::<bool>(), sent).prop_map(|(opt_out, sent)| Wish { opt_out, sent })
+    (any::<bool>(), prop::bool::weighted(0.25), sent).prop_map(|(opt_out, control, sent)| Wish {
+        opt_out,
+        control,
+        sent,
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -71,12 +77,14 @@ enum What {
     OptOut,
     Unblock,
     Block,
+    Resume,
+    Stop,
 }
 
 impl Model {
     fn sorted(&self) -> Vec<(i64, What, bool)> {
         let mut events = self.events.clone();
-        events.sort_by_key(|(time, what, _)| (*time, matches!(what, What::OptOut | What::Block)));
+        events.sort_by_key(|(time, what, _)| (*time, matches!(what, What::OptOut | What::Block | What::Stop)));
         events
     }
 
@@ -89,11 +97,16 @@ impl Model {
     }
 
     fn blocked(&self) -> bool {
-        self.sorted().iter().fold(false, |blocked, (_, what, _)| match what {
-            What::Block => true,
-            What::Unblock => false,
-            _ => blocked,
-        })
+        self.holds(What::Block, What::Unblock)
+    }
+
+    fn stopped(&self) -> bool {
+        self.holds(What::Stop, What::Resume)
+    }
+
+    /// Which of two opposites came last.
+    fn holds(&self, set: What, lifted: What) -> bool {
+        self.sorted().iter().rfind(|(_, what, _)| [set, lifted].contains(what)).is_some_and(|(_, what, _)| *what == set)
     }
 
     /// The time of a change by staff: behind everything that stands.
@@ -103,6 +116,15 @@ impl Model {
 
     /// Adds a wish and says what it did.
     fn heed(&mut self, wish: &Wish, time: i64) -> &'static str {
+        if wish.control {
+            let before = self.stopped();
+            self.events.push((time, if wish.opt_out { What::Stop } else { What::Resume }, false));
+            return match (before == wish.opt_out, self.stopped() == wish.opt_out) {
+                (true, _) => "none",
+                (false, true) => "changed",
+                (false, false) => "superseded",
+            };
+        }
         let before = self.status();
         let (what, explicit) = if wish.opt_out { (What::OptOut, false) } else { (What::OptIn, self.require_opt_in) };
         self.events.push((time, what, explicit));
@@ -112,6 +134,21 @@ impl Model {
             (true, _) => "none",
             (false, true) => "changed",
             (false, false) => "superseded",
+        }
+    }
+}
+
+/// The message that brings a wish; WhatsApp's own control in its older form, which has an id.
+fn message(number: &str, wish: &Wish) -> Message {
+    match (wish.control, wish.opt_out) {
+        (false, true) => Message::text(number, "STOP"),
+        (false, false) => Message::text(number, "START"),
+        (true, stop) => {
+            let marketing = if stop { "stop" } else { "resume" };
+            Message::of(
+                number,
+                json!({"type": "system", "system": {"type": "user_preference_changed", "marketing": marketing}}),
+            )
         }
     }
 }
@@ -152,7 +189,7 @@ async fn play(
                 let index = index % wishes.len();
                 let wish = &wishes[index];
                 let id = format!("wamid.{number}.{index}");
-                let message = Message::text(number, if wish.opt_out { "STOP" } else { "START" }).with_id(&id);
+                let message = message(number, wish).with_id(&id);
                 let (message, time) = match wish.sent {
                     Sent::Unknown => (message, wish.opt_out.then_some(now)),
                     Sent::At(offset) => {
@@ -165,7 +202,7 @@ async fn play(
                 let known = expected.iter().any(|(known, ..)| *known == id);
                 if let (Some(time), false) = (time, known) {
                     let effect = model.heed(wish, time);
-                    expected.push((id, effect, effect == "changed" && !model.blocked()));
+                    expected.push((id, effect, effect == "changed" && !wish.control && !model.blocked()));
                 }
             }
         }
@@ -175,7 +212,7 @@ async fn play(
     let shown = |field: &str| contact.as_ref().map(|contact| contact[field].clone());
     prop_assert_eq!(shown("status").unwrap_or("unknown".into()), model.status());
     prop_assert_eq!(shown("blocked").unwrap_or(false.into()), model.blocked());
-    prop_assert_eq!(shown("provider_stopped").unwrap_or(false.into()), false);
+    prop_assert_eq!(shown("provider_stopped").unwrap_or(false.into()), model.stopped());
     let by_customer: Vec<Value> =
         world.history(number).await.into_iter().filter(|event| event["by"] == "customer").collect();
     prop_assert_eq!(by_customer.len(), expected.len());
@@ -187,10 +224,12 @@ async fn play(
         prop_assert_eq!(&event["effect"], *effect);
         prop_assert_eq!(event["confirmation"].is_object(), *confirmed);
     }
-    let campaign = serde_json::json!({"tenant_id": "demo", "category": "marketing", "contacts": [number]});
+    let campaign = json!({"tenant_id": "demo", "category": "marketing", "contacts": [number]});
     let report = world.filter(&campaign).await.unwrap();
-    let gets_it =
-        !model.blocked() && model.status() != "opted_out" && (!require_opt_in || model.status() == "opted_in");
+    let gets_it = !model.blocked()
+        && !model.stopped()
+        && model.status() != "opted_out"
+        && (!require_opt_in || model.status() == "opted_in");
     prop_assert_eq!(&report["counts"]["eligible"], u32::from(gets_it));
     Ok(())
 }
