@@ -23,7 +23,14 @@ pub const GRAPH_VERSION: &str = "v25.0";
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     sent: watch::Sender<Vec<Sent>>,
-    refusals: Arc<Mutex<VecDeque<u32>>>,
+    fates: Arc<Mutex<VecDeque<Fate>>>,
+}
+
+/// What is to become of a message.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Refused(u32),
+    AnswerLost,
 }
 
 /// A message that was accepted.
@@ -48,7 +55,13 @@ impl Graph {
 
     /// Refuses the next messages, one with each of these error codes.
     pub fn refuse(&self, codes: impl IntoIterator<Item = u32>) {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).extend(codes);
+        self.fates.lock().unwrap_or_else(PoisonError::into_inner).extend(codes.into_iter().map(Fate::Refused));
+    }
+
+    /// Accepts the next messages, so many of them, and hangs up without an answer.
+    pub fn lose_answers(&self, count: usize) {
+        let fates = std::iter::repeat_n(Fate::AnswerLost, count);
+        self.fates.lock().unwrap_or_else(PoisonError::into_inner).extend(fates);
     }
 
     /// Waits until so many messages have been accepted; then all of them, oldest first.
@@ -73,9 +86,8 @@ impl Graph {
         self.sent.send_modify(|sent| sent.push(Sent { channel, body }));
     }
 
-    fn refusal(&self) -> Option<Refusal> {
-        let code = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
-        Some(Refusal::new(code, "Refused because it was asked for"))
+    fn fate(&self) -> Option<Fate> {
+        self.fates.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
 
@@ -93,12 +105,17 @@ async fn messages(
     headers: HeaderMap,
     body: String,
 ) -> Response {
-    if let Some(refusal) = graph.refusal() {
-        return refusal.into_response();
+    let fate = graph.fate();
+    if let Some(Fate::Refused(code)) = fate {
+        return Refusal::new(code, "Refused because it was asked for").into_response();
     }
     match answer(&headers, &body) {
         Ok((message, accepted)) => {
             graph.keep(channel, message);
+            if let Some(Fate::AnswerLost) = fate {
+                // The server has no other way to hang up from within. Nothing is printed.
+                std::panic::resume_unwind(Box::new("the answer is lost"));
+            }
             Json(accepted).into_response()
         }
         Err(refusal) => refusal.into_response(),

@@ -167,7 +167,40 @@ pub enum ConfirmationState {
     Superseded,
 }
 
+/// What WhatsApp reports of a confirmation, some time after it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// It is on its way to the customer, or there.
+    Sent {
+        /// WhatsApp's id of the message.
+        message_id: Option<String>,
+    },
+    /// It could not be delivered.
+    Failed {
+        /// WhatsApp's error code.
+        code: Option<i64>,
+        /// What that error means.
+        title: Option<String>,
+    },
+}
+
 impl Confirmation {
+    /// The confirmation as a report makes it; none if the report is no news. What was accepted may still fail, but what
+    /// has failed, or was never sent, stays so.
+    #[must_use]
+    pub fn reported(&self, report: &Report, now: Time) -> Option<Self> {
+        use ConfirmationState::{Failed, Pending, Sent};
+        match (self.state, report) {
+            (Pending, Report::Sent { message_id }) => {
+                Some(Self { state: Sent, message_id: message_id.clone(), at: Some(now), ..self.clone() })
+            }
+            (Pending | Sent, Report::Failed { code, title }) => {
+                Some(Self { state: Failed, at: Some(now), code: *code, title: title.clone(), ..self.clone() })
+            }
+            _ => None,
+        }
+    }
+
     /// A confirmation that is still to be sent.
     #[must_use]
     pub fn pending(text: &str) -> Self {

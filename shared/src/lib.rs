@@ -5,6 +5,7 @@
 //! [`store`] alone speaks DynamoDB. The rest is what the functions share to start and to answer.
 
 pub mod aws;
+pub mod callback;
 pub mod clock;
 pub mod contact;
 pub mod decision;

@@ -57,7 +57,8 @@ impl Confirmation {
         let Some(access) = self.access_token(&taken, now).await? else {
             return self.put_off(&taken).await;
         };
-        let outcome = self.graph.send(&taken.item.channel, &access, &taken.item.to, &message.text).await;
+        let (channel, to) = (&taken.item.channel, &taken.item.to);
+        let outcome = self.graph.send(channel, &access, to, &message.text, &taken.callback()).await;
         self.conclude(&taken, message, outcome).await
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use consent::callback::Callback;
 use consent::id::{ChannelId, cut};
 use consent::limits;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,7 @@ struct TextMessage<'a> {
     recipient: Recipient<'a>,
     r#type: &'static str,
     text: Text<'a>,
+    biz_opaque_callback_data: &'a str,
 }
 
 #[derive(Serialize)]
@@ -111,14 +113,17 @@ impl Graph {
         Self { http, base: format!("{}/{version}", url.trim_end_matches('/')).into() }
     }
 
-    /// Sends a text from a channel to a customer: `+` and digits, or a business-scoped user id.
-    pub async fn send(&self, channel: &ChannelId, token: &str, to: &str, text: &str) -> Outcome {
+    /// Sends a text from a channel to a customer: `+` and digits, or a business-scoped user id. Every status of it brings
+    /// `callback` back.
+    pub async fn send(&self, channel: &ChannelId, token: &str, to: &str, text: &str, callback: &Callback) -> Outcome {
+        let callback = callback.to_string();
         let message = TextMessage {
             messaging_product: "whatsapp",
             recipient_type: "individual",
             recipient: if to.starts_with('+') { Recipient::To(to) } else { Recipient::Recipient(to) },
             r#type: "text",
             text: Text { preview_url: false, body: text },
+            biz_opaque_callback_data: &callback,
         };
         let request = self.http.post(format!("{}/{channel}/messages", self.base)).bearer_auth(token).json(&message);
         let answer = match request.send().await {

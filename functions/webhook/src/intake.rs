@@ -60,6 +60,14 @@ pub async fn take_in(store: &Store, findings: Findings, signer: &Signer, now: Ti
     }
     let each = tenants.into_iter().map(|(id, incoming)| take_in_tenant(store.tenant(&id), incoming, now));
     let outcomes: Vec<Result<(), StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
+    for (channel, callback, report) in findings.reports {
+        if let Some(channel) = channels.get(&channel)
+            && store.tenant(&channel.tenant).report_confirmation(&callback, &report, now).await?
+        {
+            let message = callback.entry.id.log_name();
+            tracing::info!(tenant = %channel.tenant, message, "WhatsApp reported the fate of a confirmation");
+        }
+    }
     outcomes.into_iter().collect()
 }
 

@@ -6,8 +6,10 @@
 
 use std::collections::BTreeSet;
 
+use consent::callback::Callback;
 use consent::contact::Source;
 use consent::decision::Profile;
+use consent::event::Report;
 use consent::id::{ChannelId, ContactId, EventId, UserId, cut};
 use consent::keyword::{Candidate, RESERVED_OPT_OUT};
 use consent::phone::Phone;
@@ -78,7 +80,9 @@ pub struct Said {
 pub struct Findings {
     /// Those from which a change of consent may come, in the order of the body.
     pub updates: Vec<Update>,
-    /// The channels of those, and of all other messages.
+    /// What became of confirmations, with the channels that they were sent from.
+    pub reports: Vec<(ChannelId, Callback, Report)>,
+    /// The channels of all those, and of all other messages.
     pub channels: BTreeSet<ChannelId>,
     /// Findings that can't be understood, each by what is wrong with it.
     pub bad: Vec<&'static str>,
@@ -102,6 +106,9 @@ const WORDS: [(&str, Source); 10] = [
 
 /// Bytes of a shown name that are kept, at most.
 const NAME_BYTES: usize = 256;
+
+/// Bytes of an error's title that are kept, at most.
+const TITLE_BYTES: usize = 256;
 
 /// WhatsApp's code for a marketing message to someone who stopped them with WhatsApp's own control.
 const STOPPED_MARKETING: u64 = 131_050;
@@ -163,8 +170,13 @@ impl Reader<'_> {
         }
     }
 
-    /// A status: nothing to us, unless it tells that the customer stopped marketing.
+    /// A status: nothing to us, unless it is of a confirmation or tells that the customer stopped marketing.
     fn status(&mut self, status: &Value) {
+        let callback = text_at(status, "/biz_opaque_callback_data").and_then(|data| data.parse().ok());
+        if let (Some(callback), Some(report), Some(channel)) = (callback, report(status), &self.channel) {
+            self.findings.channels.insert(channel.clone());
+            self.findings.reports.push((channel.clone(), callback, report));
+        }
         let codes = status.get("errors").and_then(Value::as_array).into_iter().flatten();
         let stopped = |error: &Value| error.get("code").and_then(number) == Some(STOPPED_MARKETING);
         if codes.into_iter().any(stopped) {
@@ -222,6 +234,19 @@ fn said(message: &Value) -> Vec<Said> {
         Some(Said { words: words.to_owned(), candidate: Candidate::new(words)?, source })
     });
     said.collect()
+}
+
+/// What a status tells of a message.
+fn report(status: &Value) -> Option<Report> {
+    match status.get("status")?.as_str()? {
+        "sent" | "delivered" | "read" | "played" => Some(Report::Sent { message_id: text_at(status, "/id") }),
+        "failed" => {
+            let code = status.pointer("/errors/0/code").and_then(number).and_then(|code| code.try_into().ok());
+            let title = text_at(status, "/errors/0/title").map(|title| cut(&title, TITLE_BYTES).to_owned());
+            Some(Report::Failed { code, title })
+        }
+        _ => None,
+    }
 }
 
 /// What makes an update's id: its own, or, where it has none, all that it says.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::key::{self, Item, Key};
 use super::request::{Condition, Written, from_item, to_item, unavailable, unreadable};
 use super::{Store, StoreError};
+use crate::callback::Callback;
 use crate::event::{Confirmation, Event, HistoryKey};
 use crate::id::{ChannelId, ContactId, EventId, Shard, TenantId};
 use crate::time::Time;
@@ -89,6 +90,12 @@ impl Pending {
     #[must_use]
     pub fn lost(&self) -> u32 {
         self.item.lost + u32::from(self.item.taken)
+    }
+
+    /// What the message carries, so that its statuses find the entry.
+    #[must_use]
+    pub fn callback(&self) -> Callback {
+        Callback { contact: self.item.contact.clone(), entry: self.entry() }
     }
 
     fn key(&self) -> Key {

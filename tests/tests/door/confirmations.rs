@@ -146,6 +146,56 @@ async fn errors_that_last_are_final_with_code_and_title() {
     }
 }
 
+/// The status that WhatsApp sends of the last message.
+fn status_of_the_last(world: &World, state: &str) -> Value {
+    let sent = world.system.graph().outbox().pop().unwrap();
+    let mut body = tests::webhook(&[]);
+    body["entry"][0]["changes"][0]["value"]["statuses"] = json!([{"id": "wamid.answer", "status": state,
+        "timestamp": world.seconds().to_string(), "recipient_id": SHEENA, "biz_opaque_callback_data": sent["biz_opaque_callback_data"],
+        "errors": if state == "failed" { json!([{"code": 131_026, "title": "Message undeliverable"}]) } else { Value::Null }}]);
+    body
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_is_not_sent_again_once_a_status_came() {
+    let world = World::start().await;
+    world.says(SHEENA, "STOP").await;
+    world.system.graph().lose_answers(1);
+    world.sweep().await;
+    assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("pending")));
+    assert_eq!(world.post_webhook(&status_of_the_last(&world, "delivered")).await, StatusCode::OK);
+    assert_eq!(world.history(SHEENA).await[0]["confirmation"]["message_id"], "wamid.answer");
+    for _ in 0..3 {
+        world.wait(61);
+        world.sweep().await;
+    }
+    assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("sent")));
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_is_sent_once_more_where_no_status_came() {
+    let world = World::start().await;
+    world.says(SHEENA, "STOP").await;
+    world.system.graph().lose_answers(9);
+    for _ in 0..5 {
+        world.sweep().await;
+        world.wait(61);
+    }
+    assert_eq!((world.sent().len(), state(&world, 0).await), (2, json!("failed")));
+}
+
+#[tokio::test]
+async fn what_was_accepted_may_still_fail_and_what_failed_stays_so() {
+    let world = World::start().await;
+    world.says(SHEENA, "STOP").await;
+    world.sweep().await;
+    for (reported, stands) in [("sent", "sent"), ("failed", "failed"), ("read", "failed")] {
+        assert_eq!(world.post_webhook(&status_of_the_last(&world, reported)).await, StatusCode::OK);
+        assert_eq!(state(&world, 0).await, stands, "after {reported}");
+    }
+    assert_eq!(world.history(SHEENA).await[0]["confirmation"]["code"], 131_026);
+}
+
 #[tokio::test]
 async fn an_error_without_an_explanation_is_tried_a_few_times() {
     let world = World::start().await;
