@@ -1,7 +1,7 @@
 //! Keywords, and what a message must say to be one.
 //!
 //! People write a keyword in bold, in capitals, with an exclamation mark or without the accents that their keyboard
-//! hides. [`fold`] makes one text of all of these; a message matches a keyword when the whole of it folds to the same.
+//! hides. [`fold()`] makes one text of all of these; a message matches a keyword when the whole of it folds to the same.
 
 mod fold;
 

@@ -244,7 +244,7 @@ impl Tenant {
     }
 
     /// Up to `limit` contacts that are `wanted`, among those whose id begins with `prefix`. The page may be shorter than
-    /// that and still not be the last one: looking for rare contacts ends after [`LOOKED_AT`] of them.
+    /// that and still not be the last one: looking for rare contacts ends after two thousand of them.
     ///
     /// # Errors
     /// Something could not be read.
