@@ -1,101 +1,111 @@
 //! The envelope of WhatsApp's updates, opened layer by layer, so that nothing inside of one update keeps the others from
 //! being read: no broken character, no number out of range, no nesting without end.
 
-use serde::Deserialize;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// What one change of a body brings, still closed.
+/// A body whose characters are whole.
+pub struct Body<'a>(Cow<'a, str>);
+
+/// The changes of a body, and how many there are besides that can't be opened.
 #[derive(Debug, Default)]
+pub struct Changes<'a> {
+    /// Those that can.
+    pub opened: Vec<Change<'a>>,
+    /// The number of parts that can't.
+    pub unread: usize,
+}
+
+/// What one change of a body brings, each part of it still closed.
+#[derive(Debug)]
 pub struct Change<'a> {
     /// What kind of updates it brings.
     pub field: String,
-    /// The channel it is about.
-    pub metadata: Value,
-    /// The customers it names.
-    pub contacts: Vec<Value>,
-    /// Its messages.
-    pub messages: Vec<&'a RawValue>,
-    /// What became of messages that were sent.
-    pub statuses: Vec<&'a RawValue>,
-    /// What customers said with WhatsApp's own control.
-    pub user_preferences: Vec<&'a RawValue>,
+    value: Layer<'a>,
 }
 
-/// Opens a body.
-///
-/// # Errors
-/// It is no JSON.
-pub fn open(body: &str) -> Result<Vec<Change<'_>>, serde_json::Error> {
-    let body: &RawValue = serde_json::from_str(body)?;
-    let envelope: Envelope = layer(body).unwrap_or_default();
-    let entries = members(envelope.entry).into_iter().filter_map(layer::<Entry>);
-    let changes = entries.flat_map(|entry| members(entry.changes)).filter_map(layer::<ClosedChange>);
-    Ok(changes.map(ClosedChange::open).collect())
-}
+/// An object whose fields are closed. Of a field that is there twice, the last one counts.
+type Layer<'a> = HashMap<String, &'a RawValue>;
 
-/// Reads what is in an update. Halves of characters, as an emoji that was cut leaves them, are replaced.
-pub fn read(closed: &RawValue) -> Option<Value> {
-    serde_json::from_str(closed.get()).or_else(|_| serde_json::from_str(&mended(closed.get()))).ok()
-}
-
-#[derive(Default, Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    entry: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Entry<'a> {
-    #[serde(borrow)]
-    changes: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct ClosedChange<'a> {
-    #[serde(borrow)]
-    field: Option<&'a RawValue>,
-    #[serde(borrow)]
-    value: Option<&'a RawValue>,
-}
-
-#[derive(Default, Deserialize)]
-struct Contents<'a> {
-    #[serde(borrow)]
-    metadata: Option<&'a RawValue>,
-    #[serde(borrow)]
-    contacts: Option<&'a RawValue>,
-    #[serde(borrow)]
-    messages: Option<&'a RawValue>,
-    #[serde(borrow)]
-    statuses: Option<&'a RawValue>,
-    #[serde(borrow)]
-    user_preferences: Option<&'a RawValue>,
-}
-
-impl<'a> ClosedChange<'a> {
-    fn open(self) -> Change<'a> {
-        let contents: Contents = self.value.and_then(layer).unwrap_or_default();
-        let field = self.field.and_then(read);
-        Change {
-            field: field.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
-            metadata: contents.metadata.and_then(read).unwrap_or_default(),
-            contacts: members(contents.contacts).into_iter().filter_map(read).collect(),
-            messages: members(contents.messages),
-            statuses: members(contents.statuses),
-            user_preferences: members(contents.user_preferences),
+impl<'a> Body<'a> {
+    /// Takes the bytes of a body. Whatever is no whole character is replaced.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        match String::from_utf8_lossy(bytes) {
+            Cow::Borrowed(text) if !text.contains("\\u") => Self(Cow::Borrowed(text)),
+            text => Self(Cow::Owned(mended(&text))),
         }
+    }
+
+    /// Opens the body.
+    ///
+    /// # Errors
+    /// It is no JSON.
+    pub fn open(&self) -> Result<Changes<'_>, serde_json::Error> {
+        let body: &RawValue = serde_json::from_str(&self.0)?;
+        let mut changes = Changes::default();
+        let Some(envelope) = layer(body) else { return Ok(changes) };
+        for entry in members(envelope.get("entry")) {
+            let Some(entry) = changes.layer(entry) else { continue };
+            for change in members(entry.get("changes")) {
+                let Some(change) = changes.layer(change) else { continue };
+                let field = change.get("field").and_then(|field| read(field)?.as_str().map(str::to_owned));
+                let value = change.get("value").and_then(|value| changes.layer(value));
+                changes.opened.push(Change { field: field.unwrap_or_default(), value: value.unwrap_or_default() });
+            }
+        }
+        Ok(changes)
     }
 }
 
-/// Opens one layer.
-fn layer<'a, T: Deserialize<'a>>(closed: &'a RawValue) -> Option<T> {
+impl<'a> Changes<'a> {
+    fn layer(&mut self, closed: &'a RawValue) -> Option<Layer<'a>> {
+        let layer = layer(closed);
+        self.unread += usize::from(layer.is_none());
+        layer
+    }
+}
+
+impl<'a> Change<'a> {
+    /// The channel it is about.
+    pub fn metadata(&self) -> Value {
+        self.value.get("metadata").and_then(|metadata| read(metadata)).unwrap_or_default()
+    }
+
+    /// The customers it names. One who can't be read is null, so that nobody else seems to be the only one.
+    pub fn contacts(&self) -> Vec<Value> {
+        self.closed("contacts").into_iter().map(|contact| read(contact).unwrap_or_default()).collect()
+    }
+
+    /// Its updates of a kind, such as `messages`.
+    pub fn closed(&self, kind: &str) -> Vec<&'a RawValue> {
+        members(self.value.get(kind))
+    }
+}
+
+/// Reads what is in an update; of an object, at least those fields that can be read.
+pub fn read(closed: &RawValue) -> Option<Value> {
+    let whole = |json: &str| serde_json::from_str(json).ok();
+    whole(closed.get()).or_else(|| {
+        let fields = layer(closed)?.into_iter();
+        Some(Value::Object(fields.map(|(name, field)| (name, whole(field.get()).unwrap_or_default())).collect()))
+    })
+}
+
+/// Opens one object.
+fn layer(closed: &RawValue) -> Option<Layer<'_>> {
     serde_json::from_str(closed.get()).ok()
 }
 
 /// The members of a list; something else stands for a list of just that.
-fn members(list: Option<&RawValue>) -> Vec<&RawValue> {
-    list.map(|list| layer(list).unwrap_or_else(|| vec![list])).unwrap_or_default()
+fn members<'a>(list: Option<&&'a RawValue>) -> Vec<&'a RawValue> {
+    match list {
+        None => Vec::new(),
+        Some(null) if null.get() == "null" => Vec::new(),
+        Some(list) => serde_json::from_str(list.get()).unwrap_or_else(|_| vec![*list]),
+    }
 }
 
 /// JSON text in which each escape that is half a character (a surrogate without its other half) is U+FFFD instead.
@@ -112,7 +122,7 @@ fn mended(json: &str) -> String {
                 rest = &rest[6..];
                 continue;
             }
-            // Two bytes are enough of any escape, and an escaped backslash must not begin another.
+            // Two characters are enough of any escape, and an escaped backslash must not begin another.
             _ => rest.char_indices().nth(2).map_or(rest.len(), |(end, _)| end),
         };
         mended.push_str(&rest[..length]);
@@ -149,16 +159,40 @@ mod tests {
 
     #[test]
     fn one_entry_and_one_change_need_no_list() {
-        let body = r#"{"entry": {"changes": {"field": "messages", "value": {"messages": {"id": "1"}}}}}"#;
-        let changes = open(body).unwrap();
-        assert_eq!((changes[0].field.as_str(), changes[0].messages.len()), ("messages", 1));
+        let body = Body::new(br#"{"entry": {"changes": {"field": "messages", "value": {"messages": {"id": "1"}}}}}"#);
+        let changes = body.open().unwrap();
+        assert_eq!((changes.opened[0].field.as_str(), changes.opened[0].closed("messages").len()), ("messages", 1));
     }
 
     #[test]
-    fn what_is_no_envelope_is_empty_and_what_is_no_json_an_error() {
-        for body in ["[]", "1", "null", r#"{"entry": 7}"#, r#"{"entry": [{"changes": [null, 1, {"field": 2}]}]}"#] {
-            assert!(open(body).unwrap().iter().all(|change| change.messages.is_empty()), "{body}");
+    fn what_cannot_be_opened_is_counted_and_what_is_no_json_an_error() {
+        for (body, unread) in [
+            ("[]", 0),
+            ("null", 0),
+            (r#"{"entry": null}"#, 0),
+            (r#"{"entry": 7}"#, 1),
+            (r#"{"entry": [{"changes": [null, 1, {"field": 2, "value": "x"}]}]}"#, 3),
+        ] {
+            assert_eq!(Body::new(body.as_bytes()).open().unwrap().unread, unread, "{body}");
         }
-        assert!(open("{").is_err());
+        assert!(Body::new(b"{").open().is_err());
+    }
+
+    #[test]
+    fn a_field_that_cannot_be_read_leaves_the_others() {
+        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+        let json = format!(r#"{{"timestamp": 1e999, "context": {deep}, "text": {{"body": "STOP"}}}}"#);
+        let read = read(&RawValue::from_string(json).unwrap()).unwrap();
+        assert_eq!(
+            (&read["timestamp"], &read["context"], &read["text"]["body"]),
+            (&Value::Null, &Value::Null, &"STOP".into())
+        );
+    }
+
+    #[test]
+    fn odd_names_of_fields_and_repeated_ones_hide_nothing() {
+        let body = br#"{"entry": [{"changes": [{"field": "messages", "value": {"\ud800x": 1, "messages": 1, "messages": [{}, {}]}}]}]}"#;
+        let body = Body::new(body);
+        assert_eq!(body.open().unwrap().opened[0].closed("messages").len(), 2);
     }
 }

@@ -64,8 +64,8 @@ pub async fn take_in(store: &Store, findings: Findings, signer: &Signer, now: Ti
         if let Some(channel) = channels.get(&channel)
             && store.tenant(&channel.tenant).report_confirmation(&callback, &report, now).await?
         {
-            let message = callback.entry.id.log_name();
-            tracing::info!(tenant = %channel.tenant, message, "WhatsApp reported the fate of a confirmation");
+            let event = callback.entry.id.log_name();
+            tracing::info!(tenant = %channel.tenant, event, "WhatsApp reported the fate of a confirmation");
         }
     }
     outcomes.into_iter().collect()
@@ -234,22 +234,22 @@ fn report(tenant: &Tenant, event: &Event, decision: &Decision) {
         (Kind::ProviderResume, Effect::Changed, _) => "provider_resume",
         _ => "wish_without_effect",
     };
-    let message = event.key.id.log_name();
-    tracing::info!(target: METRICS, metric, tenant = %tenant.id(), message, "a wish was decided on");
+    let event = event.key.id.log_name();
+    tracing::info!(target: METRICS, metric, tenant = %tenant.id(), event, "a wish was decided on");
 }
 
 /// A wish that nobody can be found for. A lost opt-out is the one thing that may not happen, so that one is loud.
 fn unattributed(tenant: &Tenant, incoming: &Incoming, wish: Wish) {
     match wish {
         Wish::OptOut => {
-            let message = incoming.id().log_name();
-            tracing::error!(target: METRICS, metric = "unreadable_opt_out", tenant = %tenant.id(), message, "an opt-out of nobody knows whom");
+            let event = incoming.id().log_name();
+            tracing::error!(target: METRICS, metric = "unreadable_opt_out", tenant = %tenant.id(), event, "an opt-out of nobody knows whom");
         }
         Wish::OptIn => bad(tenant, incoming, "an opt-in without a sender"),
     }
 }
 
 fn bad(tenant: &Tenant, incoming: &Incoming, reason: &str) {
-    let message = incoming.id().log_name();
-    tracing::warn!(target: METRICS, metric = "bad_update", tenant = %tenant.id(), message, reason, "an update that can't be understood");
+    let event = incoming.id().log_name();
+    tracing::warn!(target: METRICS, metric = "bad_update", tenant = %tenant.id(), event, reason, "an update that can't be understood");
 }

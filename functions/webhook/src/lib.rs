@@ -22,6 +22,7 @@ use consent::store::{Store, StoreError};
 use consent::time::Time;
 use serde::Deserialize;
 
+use envelope::Body;
 use intake::Signer;
 use signature::Signature;
 
@@ -84,32 +85,33 @@ async fn receive(
     let now = app.clock.now();
     let signature = headers.get(signature::HEADER).and_then(|header| Signature::parse(header.as_bytes()));
     let signature = signature.ok_or(WebhookError::Unsigned)?;
-    let text = String::from_utf8_lossy(&body);
-    let signer = signer(&app, &signature, &body, &text, now).await?;
-    let findings = meta::findings(&text).map_err(|_| WebhookError::NotJson)?;
+    let signer = signer(&app, &signature, &body, now).await?;
+    let findings = meta::findings(&Body::new(&body)).map_err(|_| WebhookError::NotJson)?;
     intake::take_in(&app.store, findings, &signer, now).await?;
     Ok(StatusCode::OK)
 }
 
 /// Who signed a body: the app that most channels share, or the own app of a channel that the body names.
 ///
-/// A secret that can't be had signs nothing for now: WhatsApp delivers again what is refused.
-async fn signer(app: &App, signature: &Signature, body: &[u8], text: &str, now: Time) -> Result<Signer, WebhookError> {
-    let shared = app.secrets.default_id();
-    if signature.is_of(body, &app.secrets.app(shared, now).await?.app_secret) {
-        return Ok(Signer::Shared);
+/// A secret that can't be had signs nothing for now. Only where no other did is it the reason to refuse.
+async fn signer(app: &App, signature: &Signature, body: &[u8], now: Time) -> Result<Signer, WebhookError> {
+    let mut missing = None;
+    match app.secrets.app(app.secrets.default_id(), now).await {
+        Ok(secrets) if signature.is_of(body, &secrets.app_secret) => return Ok(Signer::Shared),
+        Ok(_) => {}
+        Err(error) => missing = Some(error),
     }
-    let mut named = meta::channels(text);
+    let mut named = meta::channels(&Body::new(body));
     named.truncate(MAX_UNSIGNED_CHANNELS);
     let channels = app.store.channels(&named, now).await?;
     for own in channels.into_values().filter_map(|channel| channel.secret_id) {
         match app.secrets.app(&own, now).await {
             Ok(secrets) if signature.is_of(body, &secrets.app_secret) => return Ok(Signer::Own(own)),
             Ok(_) => {}
-            Err(error) => tracing::error!(target: METRICS, metric = "secrets_unavailable", %error, "not checked"),
+            Err(error) => missing = Some(error),
         }
     }
-    Err(WebhookError::Unsigned)
+    Err(missing.map_or(WebhookError::Unsigned, WebhookError::Secrets))
 }
 
 /// A request was not taken. WhatsApp delivers it again.

@@ -17,7 +17,7 @@ use consent::settings::Wish;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::envelope::{self, Change};
+use crate::envelope::{self, Body, Change};
 
 /// An update from which a change of consent may come.
 #[derive(Debug)]
@@ -117,18 +117,19 @@ const STOPPED_MARKETING: u64 = 131_050;
 ///
 /// # Errors
 /// It is no JSON.
-pub fn findings(body: &str) -> Result<Findings, serde_json::Error> {
+pub fn findings(body: &Body) -> Result<Findings, serde_json::Error> {
     let mut findings = Findings::default();
-    for change in envelope::open(body)? {
-        let mut reader = Reader { channel: channel(&change), people: &change.contacts, findings: &mut findings };
+    let changes = body.open()?;
+    findings.bad.extend(std::iter::repeat_n("part of a body that is no JSON object", changes.unread));
+    for change in changes.opened {
+        let people = change.contacts();
+        let mut reader = Reader { channel: channel(&change), people: &people, findings: &mut findings };
         match change.field.as_str() {
             "messages" => {
-                change.messages.iter().for_each(|message| reader.read(message, Reader::message));
-                change.statuses.iter().for_each(|status| reader.read(status, Reader::status));
+                reader.read(&change.closed("messages"), Reader::message);
+                reader.read(&change.closed("statuses"), Reader::status);
             }
-            "user_preferences" => {
-                change.user_preferences.iter().for_each(|preference| reader.read(preference, Reader::preference));
-            }
+            "user_preferences" => reader.read(&change.closed("user_preferences"), Reader::preference),
             _ => {}
         }
     }
@@ -136,9 +137,9 @@ pub fn findings(body: &str) -> Result<Findings, serde_json::Error> {
 }
 
 /// Every channel that a body names: all that may be read of it before its signature holds.
-pub fn channels(body: &str) -> Vec<ChannelId> {
-    let changes = envelope::open(body).unwrap_or_default();
-    let channels: BTreeSet<ChannelId> = changes.iter().filter_map(channel).collect();
+pub fn channels(body: &Body) -> Vec<ChannelId> {
+    let changes = body.open().unwrap_or_default();
+    let channels: BTreeSet<ChannelId> = changes.opened.iter().filter_map(channel).collect();
     channels.into_iter().collect()
 }
 
@@ -150,10 +151,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(&mut self, closed: &RawValue, open: impl Fn(&mut Self, &Value)) {
-        match envelope::read(closed) {
-            Some(update) if update.is_object() => open(self, &update),
-            _ => self.findings.bad.push("update that is no JSON object"),
+    fn read(&mut self, closed: &[&RawValue], open: impl Fn(&mut Self, &Value)) {
+        for update in closed {
+            match envelope::read(update) {
+                Some(update) if update.is_object() => open(self, &update),
+                _ => self.findings.bad.push("update that is no JSON object"),
+            }
         }
     }
 
@@ -225,7 +228,7 @@ impl Reader<'_> {
 }
 
 fn channel(change: &Change) -> Option<ChannelId> {
-    text(change.metadata.get("phone_number_id")?)?.parse().ok()
+    text(change.metadata().get("phone_number_id")?)?.parse().ok()
 }
 
 fn said(message: &Value) -> Vec<Said> {
@@ -356,11 +359,12 @@ mod tests {
     }
 
     fn only(body: &str) -> Update {
-        findings(body).unwrap().updates.remove(0)
+        findings(&Body::new(body.as_bytes())).unwrap().updates.remove(0)
     }
 
     fn words(message: &Value) -> Vec<String> {
-        let findings = findings(&body(message, &Value::Null)).unwrap();
+        let body = body(message, &Value::Null);
+        let findings = findings(&Body::new(body.as_bytes())).unwrap();
         let said = |update: Update| match update.content {
             Content::Words(said) => said,
             Content::Control(wish) => panic!("{wish:?}"),
@@ -437,7 +441,7 @@ mod tests {
     #[test]
     fn an_opt_out_on_no_channel_is_loud() {
         let body = |text: &str| json!({"entry": [{"changes": [{"field": "messages", "value": {"messages": [{"text": {"body": text}}]}}]}]});
-        let found = |text: &str| findings(&body(text).to_string()).unwrap();
+        let found = |text: &str| findings(&Body::new(body(text).to_string().as_bytes())).unwrap();
         assert_eq!((found("Stop!").lost_opt_outs.len(), found("Stop!").bad.len()), (1, 0));
         assert_eq!((found("hello").lost_opt_outs.len(), found("hello").bad.len()), (0, 1));
     }
