@@ -329,7 +329,9 @@ impl Tenant {
             let place = Key::contact(&self.id, id);
             let suppression = person.contact.suppression();
             let write = match person.place {
-                Place::Empty | Place::Tombstone { .. } => None,
+                Place::Empty | Place::Tombstone { .. } if entries.is_empty() => None,
+                // Nothing to change here, but the entries must still be of nobody else.
+                Place::Empty | Place::Tombstone { .. } => Some(self.store.require(place, person.place.unchanged())),
                 Place::Contact { .. } if suppression.is_empty() => {
                     Some(self.store.delete(place, person.place.unchanged()))
                 }

@@ -83,9 +83,11 @@ impl Store {
 
     /// Writes all or nothing. While others write there, or too much is asked of the table, it is tried again.
     pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written, StoreError> {
+        // One token for all attempts: one that was written after all, though nobody said so, is not written again.
+        let token = uuid::Uuid::now_v7().to_string();
         for attempt in 1..=ATTEMPTS {
             let write = self.client.transact_write_items().set_transact_items(Some(items.clone()));
-            match write.send().await {
+            match write.client_request_token(&token).send().await {
                 Ok(_) => return Ok(Written::Yes),
                 Err(error) => match cancellation(&error) {
                     Some(Cancellation::Condition) => return Ok(Written::Raced),

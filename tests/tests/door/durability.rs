@@ -1,6 +1,6 @@
 //! Nothing that was acknowledged is lost, and nothing that was not counts: whatever stops, repeats or races.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use futures::future::join_all;
 use serde_json::json;
 use tests::{Fault, World, webhook};
@@ -112,6 +112,22 @@ async fn staff_and_customer_at_the_same_moment_both_count() {
     assert_eq!(blocked.status, StatusCode::OK);
     let contact = world.contact(SHEENA).await.unwrap();
     assert_eq!((&contact["status"], &contact["blocked"]), (&json!("opted_in"), &json!(true)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_takes_no_proof_of_what_came_after_it() {
+    let world = World::start().await;
+    for index in 0..100 {
+        let number = format!("1415555{index:04}");
+        let stop = world.message(&number, "STOP");
+        let path = format!("/contacts/{number}");
+        let erase = || world.ask(Method::DELETE, &path, None);
+        tokio::join!(erase(), erase(), world.delivers(&stop), erase());
+        let contact = world.contact(&number).await.unwrap();
+        let erased = contact.get("phone").is_none();
+        assert_eq!(world.history(&number).await.is_empty(), erased, "{contact}");
+        assert_eq!(contact["status"], "opted_out");
+    }
 }
 
 #[tokio::test]
