@@ -16,6 +16,9 @@ use crate::time::Time;
 /// How long the last good secret is used before asking again, after asking was in vain.
 const WITHOUT: Duration = Duration::from_secs(10);
 
+/// How long the last good secret is used at all, so that one that was taken away stops counting.
+const LONGEST: Duration = Duration::from_hours(1);
+
 /// How long a secret is used without asking again: a rotated one heals within this time.
 const REMEMBERED: Duration = Duration::from_mins(1);
 
@@ -72,8 +75,15 @@ impl fmt::Debug for AppSecrets {
     }
 }
 
-/// The secrets that were fetched, and how long they are used.
-type Remembered = HashMap<SecretId, (Arc<AppSecrets>, Time)>;
+/// Secrets that were fetched.
+#[derive(Clone, Debug)]
+struct Known {
+    secrets: Arc<AppSecrets>,
+    /// When.
+    fetched: Time,
+    /// How long they are used without asking again.
+    until: Time,
+}
 
 /// A secret could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +111,7 @@ pub enum SecretsError {
 pub struct Secrets {
     client: Client,
     default_id: SecretId,
-    remembered: Arc<Mutex<Remembered>>,
+    remembered: Arc<Mutex<HashMap<SecretId, Known>>>,
 }
 
 impl Secrets {
@@ -117,21 +127,24 @@ impl Secrets {
         &self.default_id
     }
 
-    /// The secrets of one app. While Secrets Manager does not answer, the last ones known go on being used.
+    /// The secrets of one app. While Secrets Manager does not give any, the last ones go on being used, for an hour.
     ///
     /// # Errors
     /// They could not be had, or are not of the documented form.
     pub async fn app(&self, id: &SecretId, now: Time) -> Result<Arc<AppSecrets>, SecretsError> {
         let known = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
-        let Some((known, until)) = known else { return self.fetch(id, now).await };
-        if now < until {
-            return Ok(known);
+        let Some(known) = known else { return self.fetch(id, now).await };
+        if now < known.until {
+            return Ok(known.secrets);
         }
-        self.fetch(id, now).await.or_else(|error| {
-            tracing::error!(target: METRICS, metric = "secrets_unavailable", %error, "going on with what was known");
-            self.remember(id, &known, now.plus(WITHOUT));
-            Ok(known)
-        })
+        match self.fetch(id, now).await {
+            Err(error) if now < known.fetched.plus(LONGEST) => {
+                tracing::error!(target: METRICS, metric = "secrets_unavailable", %error, "going on with what was known");
+                self.go_on_with(id, &known, now.plus(WITHOUT));
+                Ok(known.secrets)
+            }
+            fetched => fetched,
+        }
     }
 
     async fn fetch(&self, id: &SecretId, now: Time) -> Result<Arc<AppSecrets>, SecretsError> {
@@ -140,13 +153,17 @@ impl Secrets {
         let secrets: Option<AppSecrets> = text.and_then(|text| serde_json::from_str(&text).ok());
         let secrets = secrets.filter(AppSecrets::is_complete).ok_or_else(|| SecretsError::Malformed { id: id.clone() });
         let secrets = Arc::new(secrets?);
-        self.remember(id, &secrets, now.plus(REMEMBERED));
+        let known = Known { secrets: Arc::clone(&secrets), fetched: now, until: now.plus(REMEMBERED) };
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), known);
         Ok(secrets)
     }
 
-    fn remember(&self, id: &SecretId, secrets: &Arc<AppSecrets>, until: Time) {
+    /// Uses for a while what was known, unless somebody else has newer secrets by now.
+    fn go_on_with(&self, id: &SecretId, known: &Known, until: Time) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.insert(id.clone(), (Arc::clone(secrets), until));
+        if let Some(current) = remembered.get_mut(id).filter(|current| current.fetched == known.fetched) {
+            current.until = until;
+        }
     }
 }
 

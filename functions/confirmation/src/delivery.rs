@@ -30,6 +30,16 @@ const LONGEST_GAP: Duration = Duration::from_hours(1);
 /// How often an error is believed to pass that WhatsApp itself has no explanation for.
 const MAX_UNEXPLAINED: u32 = 5;
 
+/// What to do with a confirmation.
+enum Next {
+    /// Nothing: this is its fate.
+    Settle(ConfirmationState, Option<String>),
+    /// Nothing yet: there is no token to send it with.
+    Wait,
+    /// Send it, with this token.
+    Send(String),
+}
+
 impl Confirmation {
     /// Brings one confirmation on its way, if it is still wanted and nobody else is at it.
     ///
@@ -44,22 +54,42 @@ impl Confirmation {
         };
         // From here on, whatever happens to this function, nobody else is at it before the lease is over.
         let Some(taken) = self.store.take(pending, now.plus(LEASE)).await? else { return Ok(()) };
-        let briefing = tenant.briefing(&[(&taken.item.contact, None)]).await?;
-        let contact = briefing.person(&taken.item.contact).contact;
-        if let Some(state) = obsolete(&entry, &contact, now) {
-            return self.settle(&taken, Message { state, at: Some(now), ..message }).await;
+        let next = match self.next(pending, &taken, &entry, now).await {
+            Ok(next) => next,
+            Err(error) => {
+                // Nothing went out yet, so this must not count as a try of which nothing is known.
+                self.put_off(&taken).await?;
+                return Err(error);
+            }
+        };
+        match next {
+            Next::Settle(state, title) => self.settle(&taken, Message { state, at: Some(now), title, ..message }).await,
+            Next::Wait => self.put_off(&taken).await,
+            Next::Send(access) => {
+                let (channel, to) = (&taken.item.channel, &taken.item.to);
+                let outcome = self.graph.send(channel, &access, to, &message.text, &taken.callback()).await;
+                self.conclude(&taken, message, outcome).await
+            }
+        }
+    }
+
+    /// What to do with a confirmation that is taken.
+    async fn next(
+        &self,
+        pending: &Pending,
+        taken: &Pending,
+        entry: &HistoryEntry,
+        now: Time,
+    ) -> Result<Next, StoreError> {
+        let briefing = self.store.tenant(&taken.item.tenant).briefing(&[(&taken.item.contact, None)]).await?;
+        if let Some(state) = obsolete(entry, &briefing.person(&taken.item.contact).contact, now) {
+            return Ok(Next::Settle(state, None));
         }
         if pending.lost() >= MAX_LOST {
-            let title = Some("sent twice without an answer; whether it arrived is not known".to_owned());
-            let fate = Message { state: ConfirmationState::Failed, at: Some(now), title, ..message };
-            return self.settle(&taken, fate).await;
+            let title = "sent twice without an answer; whether it arrived is not known".to_owned();
+            return Ok(Next::Settle(ConfirmationState::Failed, Some(title)));
         }
-        let Some(access) = self.access_token(&taken, now).await? else {
-            return self.put_off(&taken).await;
-        };
-        let (channel, to) = (&taken.item.channel, &taken.item.to);
-        let outcome = self.graph.send(channel, &access, to, &message.text, &taken.callback()).await;
-        self.conclude(&taken, message, outcome).await
+        Ok(self.access_token(taken, now).await?.map_or(Next::Wait, Next::Send))
     }
 
     /// What allows sending from the channel; none while its secret can't be had.
@@ -87,7 +117,7 @@ impl Confirmation {
             }
             // It may have been sent. The lease runs out, and then it is tried once more.
             Outcome::Unknown => {
-                tracing::warn!(%tenant, message = event, "no answer to a confirmation");
+                tracing::warn!(%tenant, event, "no answer to a confirmation");
                 Ok(())
             }
             Outcome::Refused(Failure { code, title, lasting }) => {
@@ -96,7 +126,7 @@ impl Confirmation {
                     let fate = Message { state: ConfirmationState::Failed, at: Some(now), code, title, ..message };
                     return self.settle(taken, fate).await;
                 }
-                tracing::warn!(%tenant, message = event, code, "a confirmation is put off");
+                tracing::warn!(%tenant, event, code, "a confirmation is put off");
                 self.put_off(taken).await
             }
             // No use in itself to try again, but somebody is told, and a new token sends it within the day.
@@ -118,11 +148,11 @@ impl Confirmation {
             ConfirmationState::Sent => "confirmation_sent",
             ConfirmationState::Pending | ConfirmationState::Superseded => "confirmation_dropped",
         };
-        let (tenant, message) = (&pending.item.tenant, pending.event.log_name());
+        let (tenant, event) = (&pending.item.tenant, pending.event.log_name());
         if self.store.settle(pending, &fate).await? {
-            tracing::info!(target: METRICS, metric, %tenant, message, code = fate.code, "the fate of a confirmation");
+            tracing::info!(target: METRICS, metric, %tenant, event, code = fate.code, "the fate of a confirmation");
         } else {
-            tracing::warn!(%tenant, message, "somebody else decided the fate of a confirmation");
+            tracing::warn!(%tenant, event, "somebody else decided the fate of a confirmation");
         }
         Ok(())
     }

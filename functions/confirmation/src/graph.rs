@@ -32,7 +32,7 @@ pub enum Outcome {
         /// WhatsApp's code.
         code: i64,
     },
-    /// It went out, but no answer came back.
+    /// It went out, but no answer of WhatsApp's came back.
     Unknown,
 }
 
@@ -153,10 +153,14 @@ fn accepted(body: &[u8]) -> Outcome {
     Outcome::Accepted { message_id: message.map(|message| message.id) }
 }
 
-/// Reads an error. Without one of WhatsApp's own, as a gateway in between may answer, the status has to do.
+/// Reads an error. Without one of WhatsApp's own, as a gateway in between may answer, the status has to do; what a gateway
+/// gave up waiting for may have gone out all the same.
 fn refused(body: &[u8], status: u16) -> Outcome {
     let Ok(ErrorAnswer { error: GraphError { code, message } }) = serde_json::from_slice(body) else {
-        let lasting = !(status >= 500 || status == 429 || status == 408);
+        if status >= 500 {
+            return Outcome::Unknown;
+        }
+        let lasting = !(status == 429 || status == 408);
         return Outcome::Refused(Failure { code: None, title: Some(format!("HTTP status {status}")), lasting });
     };
     match code {
@@ -207,7 +211,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_not_whatsapps_is_judged_by_its_status() {
-        for (status, lasting) in [(502, false), (429, false), (404, true)] {
+        assert!(matches!(refused(b"<html>", 504), Outcome::Unknown));
+        for (status, lasting) in [(429, false), (404, true)] {
             assert!(
                 matches!(refused(b"<html>", status), Outcome::Refused(failure) if failure.lasting == lasting),
                 "{status}"

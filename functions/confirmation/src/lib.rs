@@ -144,5 +144,5 @@ impl Confirmation {
 }
 
 fn log_failure(error: &StoreError) {
-    tracing::error!(target: METRICS, metric = "confirmation_delayed", %error, "a confirmation has to wait");
+    tracing::error!(target: METRICS, metric = "store_unavailable", %error, "a confirmation has to wait");
 }
