@@ -1,19 +1,28 @@
 //! JSON lines for CloudWatch. What is logged never holds a phone number, a name or the words of a person.
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// The target of lines that are counted: the template makes metrics of their field `metric`, and alarms of some of those.
 pub const METRICS: &str = "metrics";
 
-/// Libraries that would log the events and requests themselves, with all that customers wrote in them.
+/// Libraries that would log events and requests, with all that customers wrote in them, at levels below `info`.
 const TALKATIVE: [&str; 7] = ["aws", "axum", "h2", "hyper", "lambda", "reqwest", "rustls"];
 
-/// Starts logging, at the level that `RUST_LOG` says. Lines that are counted are logged at any level, and the inside of
-/// libraries at none.
+/// Starts logging, at the level that `RUST_LOG` says. Lines that are counted are logged at any level; what passes through
+/// libraries is not, whatever it says.
 pub fn init() {
     let level = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-    let fixed = TALKATIVE.map(|library| format!("{library}=info")).into_iter().chain([format!("{METRICS}=info")]);
-    let filter = fixed.filter_map(|directive| directive.parse().ok()).fold(level, EnvFilter::add_directive);
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_current_span(true).with_span_list(false).init();
+    let level = format!("{METRICS}=info")
+        .parse()
+        .map_or_else(|_| EnvFilter::new("info"), |counted| level.add_directive(counted));
+    let lines = tracing_subscriber::fmt::layer().json().with_current_span(true).with_span_list(false);
+    tracing_subscriber::registry().with(lines.with_filter(level.and(filter_fn(is_discreet)))).init();
+}
+
+fn is_discreet(line: &Metadata) -> bool {
+    *line.level() <= Level::INFO || !TALKATIVE.iter().any(|library| line.target().starts_with(library))
 }
