@@ -3,6 +3,7 @@
 //!
 //! [`System`] is the whole; the other modules are its parts.
 
+mod body;
 pub mod engine;
 pub mod filter;
 mod functions;
@@ -19,6 +20,7 @@ pub mod system;
 pub mod table;
 pub mod template;
 pub mod token;
+mod update;
 
 pub use system::{DynamoDb, Options, System, SystemError};
 

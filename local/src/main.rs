@@ -61,7 +61,7 @@ fn options(flags: Flags) -> Options {
             DynamoDb::Embedded { address: flags.dynamodb, storage }
         }
     };
-    Options { api: flags.api, dynamodb, ..Options::default() }
+    Options { api: flags.api, dynamodb, statuses: true, ..Options::default() }
 }
 
 /// Ctrl-C, or the signal that a process manager sends.

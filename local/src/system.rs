@@ -39,6 +39,8 @@ pub struct Options {
     pub stream: bool,
     /// Whether the template's schedules run by themselves.
     pub schedules: bool,
+    /// Whether the stand-in Graph API sends the statuses of accepted messages back to the webhook by itself.
+    pub statuses: bool,
     /// See every call that the functions make of the table; may count them, or make them fail.
     pub interceptors: Vec<SharedInterceptor>,
 }
@@ -58,7 +60,7 @@ pub enum DynamoDb {
 }
 
 impl Default for Options {
-    /// Free ports, a temporary file, the machine's clock, everything running.
+    /// Free ports, a temporary file, the machine's clock, everything running but statuses.
     fn default() -> Self {
         Self {
             api: "127.0.0.1:0".to_owned(),
@@ -66,6 +68,7 @@ impl Default for Options {
             clock: Clock::system(),
             stream: true,
             schedules: true,
+            statuses: false,
             interceptors: Vec::new(),
         }
     }
@@ -130,6 +133,7 @@ pub struct System {
     stop: oneshot::Sender<()>,
     serving: JoinSet<()>,
     background: JoinSet<()>,
+    reporting: JoinSet<()>,
     // Last, so that what uses it ends before.
     engine: Option<Engine>,
 }
@@ -185,8 +189,11 @@ impl System {
             stop: oneshot::channel().0,
             serving: JoinSet::new(),
             background: JoinSet::new(),
+            reporting: JoinSet::new(),
             engine,
         };
+        system.graph.send_statuses(options.statuses);
+        system.reporting.spawn(system.graph.deliver_statuses(system.gateway.clone(), system.clock.clone()));
         system.serve(listener);
         let feeds = system.feeds(template, &config, table.stream_arn)?;
         system.run_in_background(feeds, options.schedules);
@@ -277,9 +284,11 @@ impl System {
         let _ = reads.wait_for(|reads| *reads >= enough).await;
     }
 
-    /// Stops everything; requests that are under way may end.
+    /// Stops everything; requests that are under way may end, and so may the statuses of what was sent.
     pub async fn stop(mut self) {
         self.background.shutdown().await;
+        let _ = tokio::time::timeout(PATIENCE, self.graph.statuses_delivered()).await;
+        self.reporting.shutdown().await;
         let _ = self.stop.send(());
         let ended = async { while self.serving.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(PATIENCE, ended).await;

@@ -108,3 +108,22 @@ async fn what_cannot_be_started_says_what_to_change() {
     let error = System::start(embedded("127.0.0.1:0", nowhere)).await.err().unwrap();
     assert!(error.to_string().contains("--data"), "{error}");
 }
+
+#[tokio::test]
+async fn a_confirmation_whose_answer_is_lost_is_settled_by_its_status() {
+    let system = System::start(Options { statuses: true, ..Options::default() }).await.unwrap();
+    system.graph().lose_answers(1);
+    assert_eq!(text(&system, "14155550123", "wamid.1", "STOP").await, 200);
+    system.stream_drained().await;
+    system.graph().statuses_delivered().await;
+    let request = HttpRequest::get("/contacts/14155550123/history")
+        .header("authorization", format!("Bearer {}", system.token("demo", "consent/read")))
+        .body(Body::empty())
+        .unwrap();
+    let response = system.router().oneshot(request).await.unwrap();
+    let history = String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    assert!(history.contains(r#""state":"sent""#), "{history}");
+    assert!(system.run_schedules().await.iter().all(Result::is_ok));
+    assert_eq!(system.graph().outbox().len(), 1);
+    system.stop().await;
+}

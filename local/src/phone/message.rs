@@ -1,0 +1,253 @@
+//! What a customer is to do, as the caller of the local phone describes it.
+
+use consent::id::UserId;
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::body::{self, Refused};
+use crate::update;
+use crate::update::{
+    Button, Choice, Contact, Content, Context, Interactive, Media, Preference, Profile, System, Update,
+};
+
+/// The fields of which a body has exactly one.
+const ACTIONS: &str = "text, button, reply, list_reply, image, video, document, preference, number_changed_to, \
+                       user_id_changed_to";
+
+/// Something that a customer does.
+pub(super) struct Message {
+    pub channel: String,
+    /// When, in seconds since 1970, if that was said.
+    pub timestamp: Option<i64>,
+    /// The update's id; WhatsApp gives none to preferences.
+    pub id: Option<String>,
+    phone: Option<String>,
+    user_id: Option<String>,
+    name: Option<String>,
+    action: Action,
+}
+
+enum Action {
+    Say(Content),
+    Press(Content),
+    Prefer(Wish),
+    ChangeNumber { to: String },
+    ChangeUserId { from: String, to: String },
+}
+
+/// The body as it comes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Described {
+    from: Option<String>,
+    from_user_id: Option<String>,
+    name: Option<String>,
+    channel: Option<String>,
+    id: Option<String>,
+    timestamp: Option<Value>,
+    text: Option<String>,
+    button: Option<Button>,
+    reply: Option<Choice>,
+    list_reply: Option<Choice>,
+    image: Option<Captioned>,
+    video: Option<Captioned>,
+    document: Option<Captioned>,
+    preference: Option<Wish>,
+    number_changed_to: Option<String>,
+    user_id_changed_to: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Captioned {
+    caption: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Wish {
+    Stop,
+    Resume,
+    Signup,
+}
+
+impl Message {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Something is missing, is too much, or does not fit.
+    pub fn read(body: &str) -> Result<Self, Refused> {
+        let mut described: Described = body::read(body)?;
+        let phone = described.from.take().map(|from| phone("from", &from)).transpose()?;
+        let user_id = described.from_user_id.take().map(|user| user_id("from_user_id", user)).transpose()?;
+        if phone.is_none() && user_id.is_none() {
+            return Err(Refused::new("from", "is missing: give the customer's number, or from_user_id"));
+        }
+        let channel = described.channel.take().unwrap_or_else(|| crate::DEMO_CHANNEL.to_owned());
+        let channel =
+            digits(&channel, 1, 32).ok_or_else(|| Refused::new("channel", "is the phone_number_id, digits only"))?;
+        let timestamp = described.timestamp.as_ref().map(seconds).transpose()?;
+        let (id, name) = (described.id.take(), described.name.take());
+        let action = described.action(phone.as_deref(), user_id.as_deref())?;
+        if id.as_deref() == Some("") {
+            return Err(Refused::new("id", "is empty: leave it out, or give one"));
+        }
+        if id.is_some() && matches!(action, Action::Prefer(_)) {
+            return Err(Refused::new("id", "is not part of a preference: leave it out"));
+        }
+        if name.is_some() && matches!(action, Action::ChangeNumber { .. } | Action::ChangeUserId { .. }) {
+            return Err(Refused::new("name", "is not told with a change of number or user id: leave it out"));
+        }
+        let id = (!matches!(action, Action::Prefer(_))).then(|| id.unwrap_or_else(new_id));
+        Ok(Self { channel, timestamp, id, phone, user_id, name, action })
+    }
+
+    /// Every id that the customer has before or after it.
+    pub fn senders(&self) -> Vec<&str> {
+        let new = match &self.action {
+            Action::ChangeNumber { to } | Action::ChangeUserId { to, .. } => Some(to.as_str()),
+            _ => None,
+        };
+        [self.phone.as_deref(), self.user_id.as_deref(), new].into_iter().flatten().collect()
+    }
+
+    /// What WhatsApp sends of it.
+    pub fn update(self, time: i64) -> (Option<Contact>, Update) {
+        let (phone, user) = (self.phone, self.user_id);
+        let profile = self.name.map(|name| Profile { name });
+        let contact = Contact { profile, wa_id: phone.clone(), user_id: user.clone() };
+        let message = |from: Option<String>, from_user_id, content: Content, context| {
+            let (id, timestamp) = (self.id.unwrap_or_default(), time.to_string());
+            Update::Messages([update::Message {
+                from,
+                from_user_id,
+                id,
+                timestamp,
+                r#type: content.kind(),
+                content,
+                context,
+            }])
+        };
+        match self.action {
+            Action::Say(content) => (Some(contact), message(phone, user, content, None)),
+            Action::Press(content) => {
+                let pressed_on = Context { from: crate::DEMO_NUMBER, id: new_id() };
+                (Some(contact), message(phone, user, content, Some(pressed_on)))
+            }
+            Action::Prefer(wish) => (Some(contact), Update::UserPreferences([wish.preference(phone, user, time)])),
+            Action::ChangeNumber { to } => {
+                let body = format!("User changed from {} to {to}", phone.as_deref().unwrap_or_default());
+                let system = System::UserChangedNumber { body, wa_id: to };
+                (None, message(phone, user, Content::System(system), None))
+            }
+            Action::ChangeUserId { from, to } => {
+                let body = format!("User changed from {from} to {to}");
+                let system = System::UserChangedUserId { body, user_id: to, previous_user_id: from };
+                (None, message(phone, None, Content::System(system), None))
+            }
+        }
+    }
+}
+
+impl Described {
+    fn action(self, phone: Option<&str>, user: Option<&str>) -> Result<Action, Refused> {
+        let picture = |media: Captioned| media.file("image/jpeg");
+        let reply = |button_reply| Content::Interactive(Interactive::ButtonReply { button_reply });
+        let list_reply = |list_reply| Content::Interactive(Interactive::ListReply { list_reply });
+        let number = |to: String| change_of_number(phone, &to);
+        let user_id = |to: String| change_of_user_id(user, to);
+        let given = [
+            self.text.map(|body| ("text", Ok(Action::Say(Content::Text { body })))),
+            self.button.map(|button| ("button", pressed(button))),
+            self.reply.map(|choice| ("reply", Ok(Action::Press(reply(choice))))),
+            self.list_reply.map(|choice| ("list_reply", Ok(Action::Press(list_reply(choice))))),
+            self.image.map(|media| ("image", Ok(Action::Say(Content::Image(picture(media)))))),
+            self.video.map(|media| ("video", Ok(Action::Say(Content::Video(media.file("video/mp4")))))),
+            self.document.map(|media| ("document", Ok(Action::Say(Content::Document(media.file("application/pdf")))))),
+            self.preference.map(|wish| ("preference", Ok(Action::Prefer(wish)))),
+            self.number_changed_to.map(|to| ("number_changed_to", number(to))),
+            self.user_id_changed_to.map(|to| ("user_id_changed_to", user_id(to))),
+        ];
+        let mut given = given.into_iter().flatten();
+        let Some((first, action)) = given.next() else {
+            return Err(Refused::new("text", &format!("is missing: give exactly one of {ACTIONS}")));
+        };
+        match given.next() {
+            Some((second, _)) => {
+                Err(Refused::new(second, &format!("stands beside {first}: give exactly one of {ACTIONS}")))
+            }
+            None => action,
+        }
+    }
+}
+
+impl Captioned {
+    fn file(self, mime_type: &'static str) -> Media {
+        let sha256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+        Media { caption: self.caption, mime_type, sha256, id: "1003383421387256" }
+    }
+}
+
+impl Wish {
+    fn preference(self, wa_id: Option<String>, user_id: Option<String>, timestamp: i64) -> Preference {
+        let (value, detail) = match self {
+            Self::Stop => ("stop", "User requested to stop marketing messages"),
+            Self::Resume => ("resume", "User requested to resume marketing messages"),
+            Self::Signup => ("signup", "User signed up for marketing messages"),
+        };
+        let signup_id = matches!(self, Self::Signup).then_some("local-signup");
+        Preference { wa_id, user_id, detail, category: "marketing_messages", value, signup_id, timestamp }
+    }
+}
+
+fn pressed(button: Button) -> Result<Action, Refused> {
+    if button.payload.is_none() && button.text.is_none() {
+        return Err(Refused::new("button", "is empty: give payload, text, or both"));
+    }
+    Ok(Action::Press(Content::Button(button)))
+}
+
+fn change_of_number(phone: Option<&str>, to: &str) -> Result<Action, Refused> {
+    if phone.is_none() {
+        return Err(Refused::new("from", "is missing: give the old number beside number_changed_to"));
+    }
+    Ok(Action::ChangeNumber { to: self::phone("number_changed_to", to)? })
+}
+
+fn change_of_user_id(user: Option<&str>, to: String) -> Result<Action, Refused> {
+    let Some(from) = user.map(str::to_owned) else {
+        return Err(Refused::new("from_user_id", "is missing: give the old user id beside user_id_changed_to"));
+    };
+    Ok(Action::ChangeUserId { from, to: user_id("user_id_changed_to", to)? })
+}
+
+fn new_id() -> String {
+    format!("wamid.local-{}", Uuid::now_v7().simple())
+}
+
+/// The digits that Meta writes for a sender; a `+` in front is taken off.
+fn phone(field: &str, text: &str) -> Result<String, Refused> {
+    digits(text.strip_prefix('+').unwrap_or(text), 7, 15)
+        .ok_or_else(|| Refused::new(field, "is a phone number of 7 to 15 digits, as WhatsApp writes it: 14155550123"))
+}
+
+fn digits(text: &str, least: usize, most: usize) -> Option<String> {
+    let fits = (least..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| text.to_owned())
+}
+
+fn user_id(field: &str, text: String) -> Result<String, Refused> {
+    match text.parse::<UserId>() {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Refused::new(field, &error.to_string())),
+    }
+}
+
+/// Seconds since 1970, as a number or as text.
+fn seconds(value: &Value) -> Result<i64, Refused> {
+    let seconds = value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+    seconds
+        .filter(|seconds| (0..=253_402_300_799).contains(seconds))
+        .ok_or_else(|| Refused::new("timestamp", "is in whole seconds since 1970-01-01T00:00:00Z"))
+}
