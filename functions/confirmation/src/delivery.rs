@@ -82,7 +82,8 @@ impl Confirmation {
         now: Time,
     ) -> Result<Next, StoreError> {
         let briefing = self.store.tenant(&taken.item.tenant).briefing(&[(&taken.item.contact, None)]).await?;
-        if let Some(state) = obsolete(entry, &briefing.person(&taken.item.contact).contact, now) {
+        let contact = briefing.person(&taken.item.contact)?.contact;
+        if let Some(state) = obsolete(entry, &contact, now) {
             return Ok(Next::Settle(state, None));
         }
         if pending.lost() >= MAX_LOST {

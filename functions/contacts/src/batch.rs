@@ -122,11 +122,11 @@ async fn change_contact(
     tenant: Tenant,
     user: Arc<str>,
     id: ContactId,
-    person: Person,
+    person: Result<Person, StoreError>,
     changes: Vec<Placed<Change>>,
     now: Time,
 ) -> Result<Vec<Placed<Answer>>, StoreError> {
-    let mut known = Some(person);
+    let mut known = Some(person?);
     let mut answers = Vec::with_capacity(changes.len());
     for (place, change) in changes {
         let decide = |contact: &Contact| decide(contact, &change, &user, now);

@@ -16,7 +16,7 @@ pub async fn show(
     Named { id, .. }: Named,
 ) -> Result<Json<ContactView>, Problem> {
     let briefing = app.store.tenant(&caller.tenant).briefing(&[(&id, None)]).await?;
-    let contact = briefing.person(&id).contact;
+    let contact = briefing.person(&id)?.contact;
     if !contact.is_known() {
         return Err(unknown());
     }

@@ -125,7 +125,7 @@ async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> 
     let now = app.clock.now();
     let tenant = app.store.tenant(&caller.tenant);
     let briefing = tenant.briefing(&[(&named.id, None)]).await?;
-    let known = Some(briefing.person(&named.id));
+    let known = Some(briefing.person(&named.id)?);
     let change = tenant.change(&named.id, known, &[], None, now, |contact| {
         if switch.kind == Kind::Unblock && !contact.is_known() {
             return Err(Nobody);

@@ -205,11 +205,11 @@ struct Heeded {
 async fn take_in_contact(
     tenant: &Tenant,
     settings: &Settings,
-    person: Person,
+    person: Result<Person, StoreError>,
     wishes: Vec<Heeded>,
     now: Time,
 ) -> Result<(), StoreError> {
-    let mut person = Some(person);
+    let mut person = Some(person?);
     for Heeded { event, sender } in wishes {
         let places: Vec<HistoryKey> = [Some(event.key.clone()), event.sibling.clone()].into_iter().flatten().collect();
         let decide =

@@ -22,15 +22,21 @@ use crate::time::Time;
 pub struct Briefing {
     /// The tenant's settings, where it has any.
     pub settings: Option<SavedSettings>,
-    people: HashMap<ContactId, Person>,
+    people: HashMap<ContactId, Result<Person, StoreError>>,
     seen: HashSet<(ContactId, HistoryKey)>,
 }
 
 impl Briefing {
     /// What was stored about someone.
-    #[must_use]
-    pub fn person(&self, id: &ContactId) -> Person {
-        self.people.get(id).cloned().unwrap_or_default()
+    ///
+    /// # Errors
+    /// It can't be read. That concerns nobody else.
+    pub fn person(&self, id: &ContactId) -> Result<Person, StoreError> {
+        match self.people.get(id) {
+            None => Ok(Person::default()),
+            Some(Ok(person)) => Ok(person.clone()),
+            Some(Err(_)) => Err(unreadable("contact")),
+        }
     }
 
     /// Whether an event is in someone's history already.
@@ -122,7 +128,7 @@ impl Tenant {
         let (mut people, mut seen) = (HashMap::new(), HashSet::new());
         for (id, event) in about {
             if let Some(item) = items.get(&Key::contact(&self.id, id)) {
-                people.insert((*id).clone(), person(item.clone())?);
+                people.insert((*id).clone(), person(item.clone()));
             }
             if let Some(event) = event
                 && items.contains_key(&Key::history(&self.id, id, event))

@@ -27,7 +27,7 @@ impl Tenant {
     pub async fn statuses(&self, ids: &[ContactId]) -> Result<HashMap<ContactId, Status>, StoreError> {
         let about: Vec<_> = ids.iter().map(|id| (id, None)).collect();
         let briefing = self.briefing(&about).await?;
-        Ok(ids.iter().map(|id| (id.clone(), briefing.person(id).contact.status())).collect())
+        ids.iter().map(|id| Ok((id.clone(), briefing.person(id)?.contact.status()))).collect()
     }
 }
 

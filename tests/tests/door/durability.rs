@@ -103,6 +103,20 @@ async fn one_contact_that_cannot_be_written_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn one_contact_that_cannot_be_read_holds_up_no_other() {
+    let world = World::start().await;
+    world.says(SHEENA, "STOP").await;
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let stored = world.system.dynamodb().scan().table_name(local::TABLE).send().await.unwrap();
+    let mut item = stored.items().iter().find(|item| item.contains_key("opt_out")).unwrap().clone();
+    item.insert("version".to_owned(), text("odd"));
+    world.system.dynamodb().put_item().table_name(local::TABLE).set_item(Some(item)).send().await.unwrap();
+    let messages = [world.message(SHEENA, "START").json(), world.message("14155550124", "STOP").json()];
+    assert_eq!(world.post_webhook(&webhook(&messages)).await, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(world.status("14155550124").await, "opted_out");
+}
+
+#[tokio::test]
 async fn staff_and_customer_at_the_same_moment_both_count() {
     let world = World::start().await;
     world.says(SHEENA, "STOP").await;
