@@ -1,12 +1,12 @@
 //! From messages to consent: reads what a decision needs, once for each tenant, then decides and writes contact by contact.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 
 use consent::contact::{Contact, Source};
 use consent::decision::{Decision, MessageTime, decide_wish};
 use consent::event::{Effect, Event, HistoryKey, Kind, Reason};
-use consent::id::{ChannelId, ContactId, EventId, SecretId, TenantId, cut};
+use consent::id::{ChannelId, ContactId, EventId, TenantId, cut};
 use consent::log::METRICS;
 use consent::settings::{Heard, Settings, Wish};
 use consent::store::{Change, Channel, Person, Store, StoreError, Tenant};
@@ -22,36 +22,22 @@ const AT_ONCE: usize = 16;
 /// Bytes of a customer's words that are kept, at most.
 const WORDS_BYTES: usize = 1024;
 
-/// Whose signature a body carries: it counts only for the channels of that app.
-#[derive(Debug)]
-pub enum Signer {
-    /// The app of all channels that have none of their own.
-    Shared,
-    /// A tenant's own app, by its secret.
-    Own(SecretId),
-}
-
-impl Signer {
-    fn may_speak_for(&self, channel: &Channel) -> bool {
-        match self {
-            Self::Shared => channel.secret_id.is_none(),
-            Self::Own(secret) => channel.secret_id.as_ref() == Some(secret),
-        }
-    }
-}
-
-/// Carries out all that a body asks for. One that fails holds up no other.
+/// Carries out all that a body asks for on `channels`, those that it speaks for. One that fails holds up no other.
 ///
 /// # Errors
 /// Something is not in the table. Carrying out all of it again does what is missing and nothing else.
-pub async fn take_in(store: &Store, findings: Findings, signer: &Signer, now: Time) -> Result<(), StoreError> {
+pub async fn take_in(
+    store: &Store,
+    findings: Findings,
+    channels: &HashMap<ChannelId, Channel>,
+    now: Time,
+) -> Result<(), StoreError> {
     for reason in findings.bad {
         tracing::warn!(target: METRICS, metric = "bad_update", reason, "an update that can't be understood");
     }
     for reason in findings.lost_opt_outs {
         tracing::error!(target: METRICS, metric = "unreadable_opt_out", reason, "an opt-out of nobody knows whom");
     }
-    let channels = channels(store, &findings.channels, signer, now).await?;
     let mut tenants: HashMap<TenantId, Vec<Incoming>> = HashMap::new();
     for update in findings.updates {
         if let Some(channel) = channels.get(&update.channel) {
@@ -69,33 +55,6 @@ pub async fn take_in(store: &Store, findings: Findings, signer: &Signer, now: Ti
         }
     }
     outcomes.into_iter().collect()
-}
-
-/// The channels that messages came on and that their signer may speak for. A message on any other is nobody's.
-async fn channels(
-    store: &Store,
-    named: &BTreeSet<ChannelId>,
-    signer: &Signer,
-    now: Time,
-) -> Result<HashMap<ChannelId, Channel>, StoreError> {
-    let mut channels = store.channels(named, now).await?;
-    // Before a message is turned away for good, what is remembered of its channel is looked at again.
-    let turned_away: Vec<ChannelId> = foreign(&channels, signer).collect();
-    if !turned_away.is_empty() {
-        channels.extend(store.fresh_channels(&turned_away, now).await?);
-    }
-    for channel in named.iter().filter(|channel| !channels.contains_key(channel)) {
-        tracing::error!(target: METRICS, metric = "unknown_channel", %channel, "messages on a channel that nobody registered");
-    }
-    for channel in foreign(&channels, signer) {
-        tracing::error!(target: METRICS, metric = "foreign_channel", %channel, "messages signed by an app of another channel");
-    }
-    channels.retain(|_, channel| signer.may_speak_for(channel));
-    Ok(channels)
-}
-
-fn foreign(channels: &HashMap<ChannelId, Channel>, signer: &Signer) -> impl Iterator<Item = ChannelId> {
-    channels.iter().filter(|(_, channel)| !signer.may_speak_for(channel)).map(|(id, _)| id.clone())
 }
 
 /// An update with the time that it counts at and its place in the history.

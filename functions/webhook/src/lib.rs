@@ -5,6 +5,7 @@
 mod envelope;
 mod intake;
 mod meta;
+mod seal;
 mod signature;
 
 use axum::Router;
@@ -19,18 +20,14 @@ use consent::http::Problem;
 use consent::log::METRICS;
 use consent::secrets::{Secrets, SecretsError};
 use consent::store::{Store, StoreError};
-use consent::time::Time;
 use serde::Deserialize;
 
 use envelope::Body;
-use intake::Signer;
+use seal::Seal;
 use signature::Signature;
 
 /// Bytes of a body, at most. WhatsApp sends up to three million.
 const MAX_BODY: usize = 4 * 1024 * 1024;
-
-/// Channels of a body that are looked up before its signature holds, at most.
-const MAX_UNSIGNED_CHANNELS: usize = 50;
 
 /// What the webhook works with.
 #[derive(Clone, Debug)]
@@ -85,33 +82,12 @@ async fn receive(
     let now = app.clock.now();
     let signature = headers.get(signature::HEADER).and_then(|header| Signature::parse(header.as_bytes()));
     let signature = signature.ok_or(WebhookError::Unsigned)?;
-    let signer = signer(&app, &signature, &body, now).await?;
+    let mut seal = Seal::new(&app, signature, &body, now);
+    seal.verify().await?;
     let findings = meta::findings(&Body::new(&body)).map_err(|_| WebhookError::NotJson)?;
-    intake::take_in(&app.store, findings, &signer, now).await?;
+    let channels = seal.channels(&findings.channels).await?;
+    intake::take_in(&app.store, findings, &channels, now).await?;
     Ok(StatusCode::OK)
-}
-
-/// Who signed a body: the app that most channels share, or the own app of a channel that the body names.
-///
-/// A secret that can't be had signs nothing for now. Only where no other did is it the reason to refuse.
-async fn signer(app: &App, signature: &Signature, body: &[u8], now: Time) -> Result<Signer, WebhookError> {
-    let mut missing = None;
-    match app.secrets.app(app.secrets.default_id(), now).await {
-        Ok(secrets) if signature.is_of(body, &secrets.app_secret) => return Ok(Signer::Shared),
-        Ok(_) => {}
-        Err(error) => missing = Some(error),
-    }
-    let mut named = meta::channels(&Body::new(body));
-    named.truncate(MAX_UNSIGNED_CHANNELS);
-    let channels = app.store.channels(&named, now).await?;
-    for own in channels.into_values().filter_map(|channel| channel.secret_id) {
-        match app.secrets.app(&own, now).await {
-            Ok(secrets) if signature.is_of(body, &secrets.app_secret) => return Ok(Signer::Own(own)),
-            Ok(_) => {}
-            Err(error) => missing = Some(error),
-        }
-    }
-    Err(missing.map_or(WebhookError::Unsigned, WebhookError::Secrets))
 }
 
 /// A request was not taken. WhatsApp delivers it again.

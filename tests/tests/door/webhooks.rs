@@ -344,6 +344,24 @@ async fn an_apps_signature_counts_for_its_own_channels_only() {
 }
 
 #[tokio::test]
+async fn channels_of_one_app_count_whatever_their_secrets_are_called() {
+    let world = World::start().await;
+    let copy = json!({"app_secret": local::secrets::APP_SECRET, "verify_token": "x", "access_token": "own-token"});
+    world.system.secrets().put("consent/copy", copy.to_string());
+    for (channel, secret, from) in
+        [("200", local::secrets::SECRET_ID, "14155550101"), ("201", "consent/copy", "14155550102")]
+    {
+        let body = json!({"tenant_id": "demo", "display_phone_number": "15550783882", "secret_id": secret});
+        let path = format!("/channels/{channel}");
+        world.ask_as("demo", "consent/platform", Method::PUT, &path, Some(body)).await.expect(StatusCode::OK);
+        let mut body = webhook(&[world.message(from, "STOP").json()]);
+        body["entry"][0]["changes"][0]["value"]["metadata"]["phone_number_id"] = channel.into();
+        assert_eq!(world.post_webhook(&body).await, StatusCode::OK);
+        assert!(world.contact(from).await.is_some_and(|contact| contact["status"] == "opted_out"), "{secret}");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_secret_signs_nothing() {
     let world = World::start().await;
     world.system.secrets().put("consent/empty", r#"{"app_secret": "", "verify_token": "x", "access_token": "x"}"#);
