@@ -9,6 +9,7 @@
 )]
 
 mod calls;
+mod counted;
 mod whatsapp;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,7 @@ use local::{DynamoDb, Options, System};
 use serde_json::{Value, json};
 
 pub use calls::{Calls, Fault};
+pub use counted::Counted;
 pub use whatsapp::{Message, sign, webhook};
 
 /// Every scope that a user of a tenant can have.

@@ -1,0 +1,59 @@
+//! Listens to what the functions log to be counted: metrics and alarms are made of those lines.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use consent::log::METRICS;
+use tracing::field::{Field, Visit};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+/// The metrics that were logged on this thread since [`Counted::from_now_on`], until it is dropped. A test and all that
+/// it starts have one thread, and other tests have others.
+pub struct Counted {
+    counts: Counts,
+    _listening: DefaultGuard,
+}
+
+#[derive(Clone, Default)]
+struct Counts(Arc<Mutex<BTreeMap<String, usize>>>);
+
+impl Counted {
+    /// Begins to listen.
+    pub fn from_now_on() -> Self {
+        let counts = Counts::default();
+        let lines = tracing_subscriber::registry().with(counts.clone());
+        Self { counts, _listening: tracing::subscriber::set_default(lines) }
+    }
+
+    /// How often each metric was logged.
+    pub fn all(&self) -> BTreeMap<String, usize> {
+        self.counts.0.lock().unwrap().clone()
+    }
+
+    /// How often a metric was logged.
+    pub fn count(&self, metric: &str) -> usize {
+        self.all().get(metric).copied().unwrap_or_default()
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Counts {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == METRICS {
+            event.record(&mut self.clone());
+        }
+    }
+}
+
+impl Visit for Counts {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "metric" {
+            *self.0.lock().unwrap().entry(value.to_owned()).or_default() += 1;
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
+}
