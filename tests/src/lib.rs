@@ -223,6 +223,15 @@ impl World {
         }
     }
 
+    /// Every item of the table, in the order of the keys.
+    pub async fn items(&self) -> Vec<Value> {
+        let items = self.system.dynamodb().scan().table_name(local::TABLE).into_paginator().items().send();
+        let items = items.collect::<Result<Vec<_>, _>>().await.unwrap().into_iter();
+        let mut items: Vec<Value> = items.map(|item| serde_dynamo::from_item(item).unwrap()).collect();
+        items.sort_by_key(|item| (item["pk"].to_string(), item["sk"].to_string()));
+        items
+    }
+
     /// Sweeps the outbox, as the schedule does every minute.
     pub async fn sweep(&self) {
         for outcome in self.system.run_schedules().await {

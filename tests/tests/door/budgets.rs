@@ -1,7 +1,8 @@
 //! What each kind of work may cost, in calls of the table and read units.
 
+use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tests::{World, webhook};
+use tests::{Counted, Message, World, webhook};
 
 const SHEENA: &str = "14155550123";
 
@@ -99,4 +100,95 @@ async fn a_body_of_many_messages_is_read_once_for_each_hundred_keys() {
         (0..45).map(|index| world.message(&format!("141555501{index:02}"), "hello").json()).collect();
     world.post_webhook(&webhook(&messages)).await;
     assert_eq!(world.calls.counts(), calls(1, 0));
+}
+
+/// The tenants of the test below; each has a channel.
+const TENANTS: usize = 40;
+
+/// How many of its thousand updates are the first tenant's: more than one read has room for.
+const OF_THE_FIRST: usize = 220;
+
+/// The first so many other tenants have a customer each who says a keyword.
+const KEYWORDS: usize = 20;
+
+#[tokio::test]
+async fn a_thousand_mixed_updates_of_forty_tenants_cost_no_more_than_their_keys_and_their_changes() {
+    let world = World::start().await;
+    for tenant in 0..TENANTS {
+        world.register(&channel(tenant), &format!("tenant-{tenant}")).await;
+    }
+    let hello = vec![world.message("14155550199", "hello").json()];
+    assert_eq!(world.post_webhook(&body(&vec![hello; TENANTS])).await, StatusCode::OK);
+    let updates: Vec<Vec<Value>> = (0..TENANTS).map(|tenant| updates(&world, tenant)).collect();
+    assert_eq!(updates.iter().map(Vec::len).sum::<usize>(), 1_000);
+    world.calls.reset();
+    let counted = Counted::from_now_on();
+    assert_eq!(world.post_webhook(&body(&updates)).await, StatusCode::OK);
+
+    // Of a text that may be a keyword, its sender and its place in the history are looked up, and the settings once.
+    let keys = |updates: &Vec<Value>| 1 + 2 * updates.iter().filter(|update| may_be_a_keyword(update)).count();
+    let reads: usize = updates.iter().map(|updates| keys(updates).div_ceil(100)).sum();
+    assert!(world.calls.count("BatchGetItem") <= reads, "{:?}, where {reads} reads do", world.calls.counts());
+    assert_eq!(world.calls.count("TransactWriteItems"), KEYWORDS);
+    assert_eq!(world.calls.total(), world.calls.count("BatchGetItem") + KEYWORDS);
+    assert_eq!((counted.count("bad_update"), counted.count("opt_out")), (5, KEYWORDS), "{:?}", counted.all());
+    let items = world.items().await;
+    let history: Vec<&Value> = items.iter().filter(|item| item["pk"].as_str().unwrap().contains("#H#")).collect();
+    assert_eq!(history.len(), KEYWORDS);
+    assert!(history.iter().all(|entry| entry["kind"] == "opt_out" && entry["effect"] == "changed"));
+}
+
+fn channel(tenant: usize) -> String {
+    format!("{}", 300 + tenant)
+}
+
+/// One body with a change for each tenant's channel.
+fn body(updates: &[Vec<Value>]) -> Value {
+    let change = |(tenant, updates): (usize, &Vec<Value>)| {
+        let (statuses, messages): (Vec<_>, Vec<_>) =
+            updates.iter().cloned().partition(|update| update["status"].is_string());
+        let mut change = webhook(&messages)["entry"][0]["changes"][0].take();
+        change["value"]["metadata"]["phone_number_id"] = channel(tenant).into();
+        change["value"]["statuses"] = statuses.into();
+        change
+    };
+    json!({"entry": [{"id": "1", "changes": updates.iter().enumerate().map(change).collect::<Vec<_>>()}]})
+}
+
+fn updates(world: &World, tenant: usize) -> Vec<Value> {
+    let count = if tenant == 0 { OF_THE_FIRST } else { (1_000 - OF_THE_FIRST) / (TENANTS - 1) };
+    let from = |index: usize| format!("1{}55501{:02}", 415 + index / 100, index % 100);
+    let mut updates: Vec<Value> = (0..count).map(|index| ordinary(world, tenant, &from(index), index)).collect();
+    if (1..=KEYWORDS).contains(&tenant) {
+        updates[7] = world.message(&from(7), if tenant.is_multiple_of(2) { "STOP" } else { " *Stop!* 🛑" }).json();
+    }
+    let malformed = [
+        json!("no update"),
+        json!(7),
+        json!([{"from": "14155550123", "text": {"body": "STOP"}}]),
+        Message::text("", "START").with_id("wamid.nobody").at(world.seconds()).without("from").json(),
+        Message::text(&from(3), "START").with_id("wamid.timeless").json(),
+    ];
+    if let Some(malformed) = malformed.into_iter().nth(tenant.wrapping_sub(KEYWORDS - 2)) {
+        updates[3] = malformed;
+    }
+    updates
+}
+
+/// An update that changes nothing; the first tenant's are all texts that may be a keyword.
+fn ordinary(world: &World, tenant: usize, from: &str, index: usize) -> Value {
+    let status = |status: &str| json!({"id": format!("wamid.{tenant}.{index}"), "status": status, "timestamp": "1795341600", "recipient_id": from});
+    match if tenant == 0 { 0 } else { index % 5 } {
+        0 => world.message(from, "hello").json(),
+        1 => world.message(from, "I would like to know when my order is going to arrive at the shop in town").json(),
+        2 => {
+            Message::of(from, json!({"type": "reaction", "reaction": {"message_id": "wamid.X", "emoji": "🛑"}})).json()
+        }
+        3 => status("delivered"),
+        _ => status("failed"),
+    }
+}
+
+fn may_be_a_keyword(update: &Value) -> bool {
+    update["text"]["body"].as_str().is_some_and(|text| text.len() <= 64)
 }

@@ -82,10 +82,8 @@ async fn taken_in(world: &World, event: String) -> Value {
 /// What the table holds, but for channels and settings: by kind, then by id, the outbox by time. Shards are left out, since
 /// they follow from the ids.
 async fn table(world: &World) -> Value {
-    let items = world.system.dynamodb().scan().table_name(local::TABLE).into_paginator().items().send();
     let mut table = Map::new();
-    for item in items.collect::<Result<Vec<_>, _>>().await.unwrap() {
-        let item: Value = serde_dynamo::from_item(item).unwrap();
+    for item in world.items().await {
         let (pk, sk) = (item["pk"].as_str().unwrap(), item["sk"].as_str().unwrap());
         match pk.split('#').collect::<Vec<_>>()[..] {
             ["CHANNEL", _] => {}
