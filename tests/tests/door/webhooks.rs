@@ -374,24 +374,69 @@ async fn an_empty_secret_signs_nothing() {
     assert_eq!(world.call(request.body(Body::from(body)).unwrap()).await.status, StatusCode::INTERNAL_SERVER_ERROR);
 }
 
+/// Signatures that are known to be right: app secret, body, HMAC, and what the body is answered with once it is let in.
+const SIGNATURES: [(&str, &str, &str, StatusCode); 4] = [
+    (
+        "test_app_secret",
+        r#"{"object":"whatsapp_business_account","entry":[]}"#,
+        "dec6a680679a968e7e0319355b23599cbfc54502c0784668e9618baa0c633756",
+        StatusCode::OK,
+    ),
+    (
+        "test_app_secret",
+        r#"{"object": "whatsapp_business_account", "entry": []}"#,
+        "56cbbaf4961c6cfdae48b7f116c047e5eb513d2c931baae63a2bc1afd26f803a",
+        StatusCode::OK,
+    ),
+    (
+        "otro_secreto",
+        r#"{"object":"whatsapp_business_account","entry":[]}"#,
+        "769b03d8c2ae6498f2d1e1f7299c0ba55448c69d741e7b0bb243d852d8a8d8c7",
+        StatusCode::OK,
+    ),
+    // Signed as it has to be, but no JSON.
+    ("secret", "test", "0329a06b62cd16b33eb6792be8c60b158d89a2ee3a876fce9a881ebb488c0914", StatusCode::BAD_REQUEST),
+];
+
+#[tokio::test]
+async fn each_known_signature_lets_in_its_own_body_under_its_own_secret_and_nothing_else() {
+    for (secret, ..) in SIGNATURES {
+        let world = World::start().await;
+        let app = json!({"app_secret": secret, "verify_token": "x", "access_token": "x"});
+        world.system.secrets().put(local::secrets::SECRET_ID, app.to_string());
+        for (its_secret, its_body, hmac, answer) in SIGNATURES {
+            for (_, body, ..) in SIGNATURES {
+                let right = its_secret == secret && its_body == body;
+                let expected = if right { answer } else { StatusCode::UNAUTHORIZED };
+                let header = format!("sha256={hmac}");
+                assert_eq!(post_signed(&world, &header, body).await, expected, "{secret}: {hmac} of {body}");
+            }
+        }
+    }
+}
+
+/// Posts a body with a signature of whatever.
+async fn post_signed(world: &World, signature: &str, body: &str) -> StatusCode {
+    let request = Request::post("/webhooks/whatsapp").header("x-hub-signature-256", signature);
+    world.call(request.body(Body::from(body.to_owned())).unwrap()).await.status
+}
+
 #[tokio::test]
 async fn a_body_is_signed_as_its_bytes_are_not_as_what_they_mean() {
     let world = World::start().await;
-    let raw =
-        webhook(&[Message::text("14155550101", "ARRÊT").with_id("wamid.1").at(world.seconds()).json()]).to_string();
-    let escaped = raw.replace('Ê', "\\u00ca");
     world.change_settings(|settings| settings["opt_out_keywords"] = json!(["arret"])).await;
-    let post = async |signed: &str, body: &str| {
-        let signature = sign(local::secrets::APP_SECRET, signed.as_bytes());
-        let request = Request::post("/webhooks/whatsapp").header("x-hub-signature-256", signature);
-        world.call(request.body(Body::from(body.to_owned())).unwrap()).await.status
-    };
-    assert_eq!(post(&raw, &escaped).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(post(&escaped, &raw).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(post(&escaped, &escaped).await, StatusCode::OK);
+    let message = Message::text("14155550101", "ARRÊT/ 🛑").with_id("wamid.1").at(world.seconds());
+    let raw = webhook(&[message.json()]).to_string();
+    let escaped = raw.replace('Ê', r"\u00ca").replace('/', r"\/").replace('🛑', r"\ud83d\uded1");
+    let signed = |body: &str| sign(local::secrets::APP_SECRET, body.as_bytes());
+    assert_eq!(post_signed(&world, &signed(&raw), &escaped).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(post_signed(&world, &signed(&escaped), &raw).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.contact("14155550101").await, None);
+    assert_eq!(post_signed(&world, &signed(&escaped), &escaped).await, StatusCode::OK);
     assert_eq!(world.status("14155550101").await, "opted_out");
-    assert_eq!(post(&raw, &raw).await, StatusCode::OK);
-    assert_eq!(world.history("14155550101").await.len(), 1);
+    assert_eq!(post_signed(&world, &signed(&raw), &raw).await, StatusCode::OK);
+    let history = world.history("14155550101").await;
+    assert_eq!((history.len(), &history[0]["words"]), (1, &json!("ARRÊT/ 🛑")), "one message, however it is written");
 }
 
 #[tokio::test]
