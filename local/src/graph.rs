@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
@@ -29,6 +29,7 @@ pub const GRAPH_VERSION: &str = "v25.0";
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     sent: watch::Sender<Vec<Sent>>,
+    answers: Arc<Mutex<Vec<u16>>>,
     orders: Arc<Mutex<Orders>>,
     statuses: Statuses,
 }
@@ -51,6 +52,12 @@ impl Graph {
     #[must_use]
     pub fn channels(&self) -> Vec<String> {
         self.sent.borrow().iter().map(|sent| sent.channel.clone()).collect()
+    }
+
+    /// The HTTP statuses of the answers to all messages, refused ones included, oldest first. One that was lost counts as well.
+    #[must_use]
+    pub fn answers(&self) -> Vec<u16> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Refuses the next messages, one with each of these error codes.
@@ -165,6 +172,8 @@ async fn messages(
         let receipt = graph.keep(channel, message, &accepted);
         (accepted, receipt)
     });
+    let status = kept.as_ref().map_or_else(Refusal::status, |_| StatusCode::OK);
+    graph.answers.lock().unwrap_or_else(PoisonError::into_inner).push(status.as_u16());
     if !slowness.is_zero() {
         tokio::time::sleep(slowness).await;
     }

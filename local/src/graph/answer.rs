@@ -101,16 +101,20 @@ impl Refusal {
         let message = format!("(#{code}) {title}");
         Self { error: GraphError { message, r#type: "OAuthException", code, error_data, fbtrace_id } }
     }
-}
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let status = match self.error.code {
+    /// The HTTP status that goes with its code.
+    pub fn status(&self) -> StatusCode {
+        match self.error.code {
             0 | 190 => StatusCode::UNAUTHORIZED,
             368 | 131_031 | 130_497 => StatusCode::FORBIDDEN,
             2 | 131_000 | 131_016 | 131_057 | 133_004 => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
-        };
-        (status, Json(self)).into_response()
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status(), Json(self)).into_response()
     }
 }

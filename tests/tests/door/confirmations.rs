@@ -2,7 +2,7 @@
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::World;
+use tests::{Counted, World};
 
 const SHEENA: &str = "14155550123";
 
@@ -130,19 +130,58 @@ async fn errors_that_pass_are_tried_again_with_growing_gaps_until_it_goes_out() 
     assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("sent")));
 }
 
+/// What WhatsApp may refuse a message with, once: the code, how all sends were answered, and the confirmation's fate.
+const REFUSALS: [(u32, &[u16], &str); 24] = [
+    // Stopped by the customer; withheld; too late; undeliverable; spam.
+    (131_050, &[400], "failed"),
+    (131_049, &[400], "failed"),
+    (130_472, &[400], "failed"),
+    (131_047, &[400], "failed"),
+    (131_026, &[400], "failed"),
+    (131_021, &[400], "failed"),
+    (131_048, &[400], "failed"),
+    // Limits: of throughput, of the pair, of the app, of the account.
+    (130_429, &[400, 200], "sent"),
+    (131_056, &[400, 200], "sent"),
+    (4, &[400, 200], "sent"),
+    (80_007, &[400, 200], "sent"),
+    // Troubles of WhatsApp's own.
+    (2, &[500, 200], "sent"),
+    (131_016, &[500, 200], "sent"),
+    (133_004, &[500, 200], "sent"),
+    (131_057, &[500, 200], "sent"),
+    (131_000, &[500, 200], "sent"),
+    // The access token: whoever is told by the alarm has a day to put a good one in its place.
+    (0, &[401, 200], "sent"),
+    (190, &[401, 200], "sent"),
+    // Policy, lock, country; payment; template paused.
+    (368, &[403], "failed"),
+    (131_031, &[403], "failed"),
+    (130_497, &[403], "failed"),
+    (131_042, &[400], "failed"),
+    (132_015, &[400], "failed"),
+    (132_016, &[400], "failed"),
+];
+
 #[tokio::test]
-async fn errors_that_last_are_final_with_code_and_title() {
-    for code in [131_050, 131_049, 131_047, 131_026, 131_021, 131_048, 368, 131_042] {
+async fn a_refusal_is_final_or_tried_again_as_its_code_says() {
+    for (code, answers, fate) in REFUSALS {
         let world = World::start().await;
         world.says(SHEENA, "STOP").await;
         world.system.graph().refuse([code]);
-        world.sweep().await;
-        world.wait(3600);
-        world.sweep().await;
-        assert_eq!(world.sent(), []);
+        let counted = Counted::from_now_on();
+        for _ in 0..4 {
+            world.sweep().await;
+            world.wait(3600);
+        }
+        assert_eq!(world.system.graph().answers(), answers, "{code}");
         let confirmation = world.history(SHEENA).await[0]["confirmation"].clone();
-        assert_eq!((&confirmation["state"], &confirmation["code"]), (&json!("failed"), &json!(code)));
-        assert!(confirmation["title"].is_string());
+        assert_eq!(confirmation["state"], fate, "{code}");
+        let expected = if fate == "failed" { json!(code) } else { Value::Null };
+        assert_eq!(confirmation["code"], expected, "{code}");
+        assert_eq!(confirmation["title"].is_string(), fate == "failed", "{code}");
+        let alarms = [counted.count("confirmation_failed"), counted.count("graph_token_refused")];
+        assert_eq!(alarms, [usize::from(fate == "failed"), usize::from(code == 0 || code == 190)], "{code}");
     }
 }
 
@@ -207,7 +246,7 @@ async fn an_error_without_an_explanation_is_tried_a_few_times() {
     }
     let confirmation = world.history(SHEENA).await[0]["confirmation"].clone();
     assert_eq!((&confirmation["state"], &confirmation["code"]), (&json!("failed"), &json!(131_000)));
-    assert_eq!(world.sent(), []);
+    assert_eq!(world.system.graph().answers(), [500; 5]);
 }
 
 #[tokio::test]
