@@ -12,12 +12,14 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use axum::Router;
+use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
+use tokio::sync::Notify;
 
 /// The calls of the table since the last [`Calls::reset`].
 #[derive(Clone, Debug, Default)]
-pub struct Calls(Arc<Mutex<Seen>>);
+pub struct Calls(Arc<Mutex<Seen>>, Arc<Notify>);
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -40,6 +42,8 @@ pub enum Fault {
     Denied,
     /// Part of a batch was not processed, all of it in fact.
     Unprocessed,
+    /// No answer at all.
+    Hanging,
 }
 
 impl Calls {
@@ -81,11 +85,17 @@ impl Calls {
         self.0.lock().unwrap().faults.clear();
     }
 
+    /// Waits until a call hangs that was made to.
+    pub async fn hanging(&self) {
+        self.1.notified().await;
+    }
+
     /// What the SDK has to be given. Calls that are to fail go to a server that does nothing else.
     pub(crate) async fn interceptor(&self) -> SharedInterceptor {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.0.lock().unwrap().faulty = Some(format!("http://{}", listener.local_addr().unwrap()));
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(fail)).await });
+        let router = Router::new().fallback(fail).with_state(Arc::clone(&self.1));
+        tokio::spawn(async move { axum::serve(listener, router).await });
         SharedInterceptor::new(self.clone())
     }
 }
@@ -131,7 +141,7 @@ impl Intercept for Calls {
     }
 }
 
-async fn fail(uri: Uri, body: String) -> impl IntoResponse {
+async fn fail(State(hanging): State<Arc<Notify>>, uri: Uri, body: String) -> impl IntoResponse {
     const NAMES: &str = "com.amazonaws.dynamodb.v20120810#";
     let (status, answer) = match uri.path() {
         "/Conflict" => {
@@ -140,6 +150,10 @@ async fn fail(uri: Uri, body: String) -> impl IntoResponse {
             (400, format!(r#"{{"__type":"{name}","Message":"canceled","CancellationReasons":{reasons}}}"#))
         }
         "/Throttled" => (400, format!(r#"{{"__type":"{NAMES}ThrottlingException","message":"slow down"}}"#)),
+        "/Hanging" => {
+            hanging.notify_one();
+            std::future::pending().await
+        }
         "/Unprocessed" => {
             let asked: serde_json::Value = serde_json::from_str(&body).unwrap();
             (200, format!(r#"{{"Responses":{{}},"UnprocessedKeys":{}}}"#, asked["RequestItems"]))

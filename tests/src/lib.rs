@@ -10,6 +10,7 @@
 
 mod calls;
 mod counted;
+mod stream;
 mod whatsapp;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +25,7 @@ use consent::time::Time;
 use http_body_util::BodyExt;
 use local::engine::Storage;
 use local::{DynamoDb, Options, System};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 pub use calls::{Calls, Fault};
@@ -230,6 +232,29 @@ impl World {
         let mut items: Vec<Value> = items.map(|item| serde_dynamo::from_item(item).unwrap()).collect();
         items.sort_by_key(|item| (item["pk"].to_string(), item["sk"].to_string()));
         items
+    }
+
+    /// The event with which the table's stream brings all that is in the outbox now.
+    pub async fn outbox_event(&self) -> Box<RawValue> {
+        let items = self.items().await;
+        let outbox = items.iter().filter(|item| item["pk"].as_str().unwrap().starts_with("OUTBOX#"));
+        serde_json::value::to_raw_value(&stream::inserted(outbox)).unwrap()
+    }
+
+    /// Has `confirmation` handle an event to the end.
+    pub async fn confirm(&self, event: &RawValue) {
+        let answer = self.system.functions().invoke("confirmation", event.to_owned()).await.unwrap();
+        assert_eq!(answer.unwrap(), r#"{"batchItemFailures":[]}"#);
+    }
+
+    /// Has `confirmation` begin with an event, and kills it wherever it is when `moment` has come.
+    pub async fn confirm_until<T>(&self, moment: impl Future<Output = T>, event: &RawValue) {
+        let process = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (functions, event) = (self.system.functions().clone(), event.to_owned());
+        process.spawn(async move { functions.invoke("confirmation", event).await });
+        moment.await;
+        let died = tokio::task::spawn_blocking(|| process.shutdown_timeout(Duration::from_mins(1)));
+        died.await.unwrap();
     }
 
     /// Sweeps the outbox, as the schedule does every minute.

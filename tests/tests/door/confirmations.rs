@@ -1,6 +1,9 @@
 //! What customers are told, and that they are told once.
 
+use std::time::Duration;
+
 use axum::http::{Method, StatusCode};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tests::{Counted, World};
 
@@ -337,6 +340,105 @@ async fn a_crash_before_the_record_costs_one_repeat_at_most() {
     world.sweep().await;
     assert_eq!(world.sent().len(), 2);
     assert_eq!(state(&world, 0).await, "failed");
+}
+
+/// Has `confirmation` begin with an event, and kills it when WhatsApp has taken one more message and not answered yet.
+async fn killed_after_its_send(world: &World, event: &RawValue) {
+    let graph = world.system.graph();
+    graph.slow_down(Duration::from_mins(1));
+    world.confirm_until(graph.sent(graph.outbox().len() + 1), event).await;
+    graph.slow_down(Duration::ZERO);
+}
+
+/// Some minutes in which the stream brings its record again and again, and the outbox is swept.
+async fn minutes_pass(world: &World, record: &RawValue) {
+    for _ in 0..5 {
+        world.confirm(record).await;
+        world.sweep().await;
+        world.wait(61);
+    }
+}
+
+#[tokio::test]
+async fn killed_between_send_and_record_it_has_sent_once_where_a_status_came_in_between() {
+    let world = World::start().await;
+    world.says(SHEENA, "STOP").await;
+    let record = world.outbox_event().await;
+    killed_after_its_send(&world, &record).await;
+    assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("pending")));
+    assert_eq!(world.post_webhook(&status_of_the_last(&world, "sent")).await, StatusCode::OK);
+    minutes_pass(&world, &record).await;
+    assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("sent")));
+    assert_eq!(outbox(&world).await, 0);
+}
+
+#[tokio::test]
+async fn killed_between_send_and_record_it_sends_a_second_time_where_no_status_came_and_no_third_time() {
+    let world = World::start().await;
+    world.says(SHEENA, "STOP").await;
+    let record = world.outbox_event().await;
+    killed_after_its_send(&world, &record).await;
+    world.confirm(&record).await;
+    world.sweep().await;
+    assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("pending")), "the lease is not over");
+    world.wait(61);
+    minutes_pass(&world, &record).await;
+    assert_eq!((world.sent().len(), state(&world, 0).await), (2, json!("sent")));
+    assert_eq!(outbox(&world).await, 0);
+}
+
+#[tokio::test]
+async fn killed_twice_between_send_and_record_it_gives_up() {
+    let world = World::start().await;
+    world.says(SHEENA, "STOP").await;
+    let record = world.outbox_event().await;
+    killed_after_its_send(&world, &record).await;
+    world.wait(61);
+    let sweep = RawValue::from_string("{}".to_owned()).unwrap();
+    killed_after_its_send(&world, &sweep).await;
+    world.wait(61);
+    minutes_pass(&world, &record).await;
+    assert_eq!((world.sent().len(), state(&world, 0).await), (2, json!("failed")));
+    assert_eq!(outbox(&world).await, 0);
+}
+
+#[tokio::test]
+async fn killed_before_its_send_it_sends_once_when_the_lease_is_over() {
+    let world = World::start().await;
+    world.says(SHEENA, "STOP").await;
+    let record = world.outbox_event().await;
+    // It reads the entry, takes the item, and dies while it looks at the contact.
+    world.calls.fail("BatchGetItem", [tests::Fault::Pass, tests::Fault::Hanging]);
+    world.confirm_until(world.calls.hanging(), &record).await;
+    world.calls.forgive();
+    world.confirm(&record).await;
+    world.sweep().await;
+    assert_eq!((world.sent().len(), outbox(&world).await), (0, 1), "the lease is not over");
+    world.wait(61);
+    minutes_pass(&world, &record).await;
+    assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("sent")));
+    assert_eq!(outbox(&world).await, 0);
+}
+
+#[tokio::test]
+async fn killed_before_it_took_the_item_it_sends_as_soon_as_the_record_comes_again() {
+    let world = World::start().await;
+    world.says(SHEENA, "STOP").await;
+    let record = world.outbox_event().await;
+    world.calls.fail("TransactWriteItems", [tests::Fault::Hanging]);
+    world.confirm_until(world.calls.hanging(), &record).await;
+    world.calls.forgive();
+    world.confirm(&record).await;
+    assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("sent")));
+    world.wait(61);
+    minutes_pass(&world, &record).await;
+    assert_eq!((world.sent().len(), outbox(&world).await), (1, 0));
+}
+
+/// How many confirmations are on their way.
+async fn outbox(world: &World) -> usize {
+    let items = world.items().await;
+    items.iter().filter(|item| item["pk"].as_str().unwrap().starts_with("OUTBOX#")).count()
 }
 
 #[tokio::test]
