@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::UserId;
+use crate::id::{ContactId, UserId};
 use crate::time::Time;
 
 /// A question that events of two kinds answer in opposite ways. The newest answer stands; where both have the same
@@ -34,6 +34,16 @@ impl Latch {
     /// Takes note of an event that frees.
     pub fn lift_at(&mut self, at: Time) {
         self.lifted = self.lifted.max(Some(at));
+    }
+
+    /// The restriction as far as it stands, without what else there was.
+    fn standing(self) -> Self {
+        if self.holds() { Self { set: self.set, lifted: None } } else { Self::default() }
+    }
+
+    /// What is sure to have stood at a time. Events that free and are newer are left out, those that restrict stay.
+    fn as_of(self, time: Time) -> Self {
+        Self { set: self.set, lifted: self.lifted.filter(|lifted| *lifted <= time) }
     }
 }
 
@@ -159,12 +169,27 @@ pub struct Contact {
     /// The phone number as received: digits, for showing and for sending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
-    /// WhatsApp's id for the person.
+    /// WhatsApp's id for the person, where the contact is kept under the phone number. A link to here stands in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
+    /// When number and user id were first seen together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked_at: Option<Time>,
+    /// Ids that the person has left, and until when it held them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftId>,
     /// The name the person shows on WhatsApp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// An id that a person once had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftId {
+    /// The id.
+    pub id: ContactId,
+    /// The last moment at which it was the person's.
+    pub until: Time,
 }
 
 impl Contact {
@@ -179,6 +204,38 @@ impl Contact {
             status_changed_at: Some(at),
             source: Some(Source::Erased),
             ..Self::default()
+        }
+    }
+
+    /// What a person leaves behind at an id that it gives up: what stands about consent, block and provider stop, and
+    /// nothing of the person.
+    #[must_use]
+    pub fn remains(&self) -> Self {
+        Self { opt_out: self.opt_out, block: self.block, provider_stop: self.provider_stop, ..Self::default() }
+    }
+
+    /// What somebody new at an id starts from: the restrictions that stand there. Consent is never handed on.
+    #[must_use]
+    pub fn inherited(&self) -> Self {
+        Self {
+            opt_out: self.opt_out.standing(),
+            block: self.block.standing(),
+            provider_stop: self.provider_stop.standing(),
+            ..Self::default()
+        }
+    }
+
+    /// The contact without what may be somebody else's doing, who came to its number after this time: it is not opted in
+    /// by that, but it stays opted out.
+    #[must_use]
+    pub fn as_of(&self, time: Time) -> Self {
+        let opt_out = self.opt_out.as_of(time);
+        Self {
+            opt_out,
+            opted_in_explicitly: self.opted_in_explicitly && opt_out == self.opt_out,
+            block: self.block.as_of(time),
+            provider_stop: self.provider_stop.as_of(time),
+            ..self.clone()
         }
     }
 

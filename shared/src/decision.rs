@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::contact::{Contact, Status};
 use crate::event::{Confirmation, Effect, Event, HistoryEntry, HistoryKey, Kind, Reason};
-use crate::id::{EventId, UserId};
+use crate::id::EventId;
 use crate::settings::{Settings, Wish};
 use crate::time::Time;
 
@@ -21,9 +21,29 @@ pub struct Decision {
     pub contact: Contact,
     /// What goes into its history. A switch that switched nothing leaves no entry.
     pub entry: Option<HistoryEntry>,
+    /// That the contact was joined with another and got stricter by it, where that is so.
+    pub merge: Option<HistoryEntry>,
 }
 
 impl Decision {
+    /// The decision to leave a contact as it is.
+    #[must_use]
+    pub fn nothing(contact: &Contact) -> Self {
+        Self { contact: contact.clone(), entry: None, merge: None }
+    }
+
+    /// The decision to let the history say what happened, and to change nothing else.
+    #[must_use]
+    pub fn note(contact: &Contact, event: Event) -> Self {
+        Self { entry: Some(HistoryEntry::changed(event)), ..Self::nothing(contact) }
+    }
+
+    /// The same decision, with the history saying that the contact was joined with another before.
+    #[must_use]
+    pub fn after_merge(self, merge: Option<Event>) -> Self {
+        Self { merge: merge.map(HistoryEntry::changed), ..self }
+    }
+
     /// What the event did.
     #[must_use]
     pub fn effect(&self) -> Effect {
@@ -48,8 +68,6 @@ impl Decision {
 pub struct Profile {
     /// The phone number as received: digits.
     pub phone: Option<String>,
-    /// WhatsApp's id.
-    pub user_id: Option<UserId>,
     /// The name shown on WhatsApp.
     pub name: Option<String>,
 }
@@ -90,6 +108,26 @@ impl MessageTime {
         }
     }
 
+    /// When a message counts from for who goes by which ids.
+    #[must_use]
+    pub fn taught(self, now: Time) -> Time {
+        match self {
+            Self::Own(seconds) => Time::from_millis(seconds * 1000),
+            Self::Ahead(_) | Self::Missing => now,
+        }
+    }
+
+    /// When it counts from that a message made one contact of two: last within its second, as an opt-out does. A wish to be
+    /// back comes after that.
+    #[must_use]
+    pub fn joins(self, wish: Option<Wish>, now: Time) -> Time {
+        match (self, wish) {
+            (_, Some(Wish::OptIn)) => Time::from_millis(self.taught(now).millis() - 1),
+            (Self::Own(seconds), _) => Time::from_millis(seconds * 1000 + 999),
+            (Self::Ahead(_) | Self::Missing, _) => now,
+        }
+    }
+
     /// Where the message stands in the history: known before it is known what the message asks for.
     #[must_use]
     pub fn key(self, id: &EventId) -> HistoryKey {
@@ -119,11 +157,11 @@ pub fn decide_wish(settings: &Settings, contact: &Contact, event: Event, profile
     if !event.source.is_customer_message() {
         let (after, effect) = apply(contact, &event, true, profile);
         let entry = HistoryEntry { event, effect, reason: None, confirmation: None };
-        return Decision { contact: after, entry: Some(entry) };
+        return Decision { contact: after, entry: Some(entry), merge: None };
     }
     if !settings.enabled() {
         let entry = HistoryEntry { event, effect: Effect::None, reason: Some(Reason::Disabled), confirmation: None };
-        return Decision { contact: contact.clone(), entry: Some(entry) };
+        return Decision { entry: Some(entry), ..Decision::nothing(contact) };
     }
     let (after, effect) = apply(contact, &event, settings.require_opt_in(), profile);
     let wish = if event.kind == Kind::OptOut { Wish::OptOut } else { Wish::OptIn };
@@ -131,7 +169,8 @@ pub fn decide_wish(settings: &Settings, contact: &Contact, event: Event, profile
         .confirmation(wish)
         .filter(|_| effect == Effect::Changed && !after.block.holds())
         .map(Confirmation::pending);
-    Decision { contact: after, entry: Some(HistoryEntry { event, effect, reason: None, confirmation }) }
+    let entry = HistoryEntry { event, effect, reason: None, confirmation };
+    Decision { contact: after, entry: Some(entry), merge: None }
 }
 
 /// Decides on a change that staff made. It takes effect on the state it was made on, whatever the clocks say; see
@@ -140,7 +179,7 @@ pub fn decide_wish(settings: &Settings, contact: &Contact, event: Event, profile
 pub fn decide_switch(contact: &Contact, event: Event, profile: &Profile) -> Decision {
     let (after, effect) = apply(contact, &event, true, profile);
     let entry = (effect != Effect::None).then_some(HistoryEntry { event, effect, reason: None, confirmation: None });
-    Decision { contact: after, entry }
+    Decision { contact: after, entry, merge: None }
 }
 
 /// The time of a change that staff makes now: behind everything that stands, so that it takes effect.
@@ -172,6 +211,11 @@ pub fn batch_opt_in_time(contact: &Contact, obtained_at: Option<Time>, now: Time
         (_, Some(time)) => Ok(time),
         (_, None) => Ok(switch_time(contact, now)),
     }
+}
+
+/// Advances what stands by an event that is about somebody else's contact as well.
+pub(crate) fn heed(contact: &mut Contact, event: &Event) {
+    *contact = apply(contact, event, true, &Profile::default()).0;
 }
 
 /// Advances the contact by an event. `explicit` says whether an opt-in of someone who never said anything counts.
@@ -240,9 +284,8 @@ fn is_unheeded(before: &Contact, after: &Contact, event: &Event, effect: Effect)
 
 /// Keeps what is newest to show of a person.
 fn show(contact: &mut Contact, profile: &Profile) {
-    let Profile { phone, user_id, name } = profile;
+    let Profile { phone, name } = profile;
     contact.phone = phone.clone().or(contact.phone.take());
-    contact.user_id = user_id.clone().or(contact.user_id.take());
     contact.name = name.clone().or(contact.name.take());
 }
 
@@ -259,7 +302,6 @@ mod tests {
     fn event(kind: Kind, source: Source, time: Time) -> Event {
         Event {
             key: HistoryKey { time, id: EventId::unique() },
-            sibling: None,
             at: time,
             received_at: time,
             kind,

@@ -29,6 +29,14 @@ pub enum Kind {
     IdChange,
 }
 
+impl Kind {
+    /// Whether it takes something away that the contact could receive.
+    #[must_use]
+    pub fn restricts(self) -> bool {
+        matches!(self, Self::OptOut | Self::Block | Self::ProviderStop)
+    }
+}
+
 impl From<Wish> for Kind {
     fn from(wish: Wish) -> Self {
         match wish {
@@ -55,9 +63,6 @@ pub struct Event {
     /// Where it stands in the history.
     #[serde(flatten)]
     pub key: HistoryKey,
-    /// The other place where an earlier delivery may have put it, because the message's time was too far ahead then.
-    #[serde(skip)]
-    pub sibling: Option<HistoryKey>,
     /// The time that counts, in the one order of all events.
     pub at: Time,
     /// When it reached us.
@@ -128,6 +133,14 @@ pub struct HistoryEntry {
     /// What the customer is told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmation: Option<Confirmation>,
+}
+
+impl HistoryEntry {
+    /// An event that changed something, and of which nobody is told.
+    #[must_use]
+    pub fn changed(event: Event) -> Self {
+        Self { event, effect: Effect::Changed, reason: None, confirmation: None }
+    }
 }
 
 /// The message that tells a customer that a wish was granted, and its fate.

@@ -147,6 +147,12 @@ impl ContactId {
         self.0.starts_with('+')
     }
 
+    /// The user id, where this is one.
+    #[must_use]
+    pub fn user_id(&self) -> Option<UserId> {
+        (!self.is_phone()).then(|| UserId(self.0.clone()))
+    }
+
     /// The part of the tenant's table that holds this id.
     #[must_use]
     pub fn shard(&self) -> Shard {
@@ -196,6 +202,12 @@ impl EventId {
     #[must_use]
     pub fn of_content(content: &[u8]) -> Self {
         Self(format!("sha256.{}", hex::encode(Sha256::digest(content))))
+    }
+
+    /// The id of the event that an update made one contact of two.
+    #[must_use]
+    pub fn merge(&self) -> Self {
+        Self::from(format!("merge.{self}"))
     }
 
     /// The id as text.

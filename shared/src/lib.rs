@@ -1,7 +1,7 @@
 //! Consent of customers to WhatsApp marketing: the rules, and the table that keeps what was said.
 //!
 //! The rules are pure: ids ([`id`], [`phone`]), words ([`keyword`], [`settings`]), what stands about a contact
-//! ([`contact`]) and what an event does to it ([`event`], [`decision`]). They know no AWS, no HTTP and no clock.
+//! ([`contact`]), what an event does to it ([`event`], [`decision`]) and who it is about ([`identity`]). They know no AWS, no HTTP and no clock.
 //! [`store`] alone speaks DynamoDB. The rest is what the functions share to start and to answer.
 
 pub mod aws;
@@ -13,6 +13,7 @@ pub mod event;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod id;
+pub mod identity;
 pub mod keyword;
 pub mod limits;
 pub mod log;

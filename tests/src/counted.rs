@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use consent::log::METRICS;
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
 /// The metrics that were logged on this thread since [`Counted::from_now_on`], until it is dropped. A test and all that
@@ -21,11 +22,25 @@ pub struct Counted {
 #[derive(Clone, Default)]
 struct Counts(Arc<Mutex<BTreeMap<String, usize>>>);
 
+/// Makes sure that the lines are made, for whoever listens. Whether a line is wanted at all is found out only once, by the
+/// first thread that comes to it, which may be one on which nobody listens.
+pub(crate) fn open() {
+    static OPEN: Once = Once::new();
+    OPEN.call_once(|| {
+        let lines = tracing_subscriber::registry().with(Counts::default().with_filter(metrics()));
+        tracing::subscriber::set_global_default(lines).expect("nobody else listens for the whole process");
+    });
+}
+
+fn metrics() -> Targets {
+    Targets::new().with_target(METRICS, LevelFilter::TRACE)
+}
+
 impl Counted {
     /// Begins to listen.
     pub fn from_now_on() -> Self {
         let counts = Counts::default();
-        let lines = tracing_subscriber::registry().with(counts.clone());
+        let lines = tracing_subscriber::registry().with(counts.clone().with_filter(metrics()));
         Self { counts, _listening: tracing::subscriber::set_default(lines) }
     }
 
@@ -42,9 +57,7 @@ impl Counted {
 
 impl<S: Subscriber> Layer<S> for Counts {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == METRICS {
-            event.record(&mut self.clone());
-        }
+        event.record(&mut self.clone());
     }
 }
 

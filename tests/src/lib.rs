@@ -69,6 +69,7 @@ impl World {
     }
 
     async fn with(stream: bool, storage: Storage) -> Self {
+        counted::open();
         let clock = Clock::manual("2026-11-22T10:00:00Z".parse().unwrap());
         let calls = Calls::default();
         let options = Options {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use consent::contact::{Contact, Status};
 use consent::event::{Confirmation as Message, ConfirmationState, HistoryEntry, Kind};
+use consent::identity::Sighting;
 use consent::log::METRICS;
 use consent::store::{Pending, StoreError};
 use consent::time::Time;
@@ -81,8 +82,9 @@ impl Confirmation {
         entry: &HistoryEntry,
         now: Time,
     ) -> Result<Next, StoreError> {
-        let briefing = self.store.tenant(&taken.item.tenant).briefing(&[(&taken.item.contact, None)]).await?;
-        let contact = briefing.person(&taken.item.contact)?.contact;
+        // Whoever held the id when it was written to: the person may have another by now.
+        let sighting = Sighting::then(taken.item.contact.clone(), entry.event.at);
+        let contact = self.store.tenant(&taken.item.tenant).person(&sighting).await?.contact;
         if let Some(state) = obsolete(entry, &contact, now) {
             return Ok(Next::Settle(state, None));
         }

@@ -2,7 +2,6 @@
 
 mod change;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -11,8 +10,8 @@ use consent::contact::{Contact, Source};
 use consent::decision::{Decision, RefusedOptIn, batch_opt_in_time, decide_switch, switch_time};
 use consent::event::{Effect, Event};
 use consent::http::{Body, Caller, Fields, Problem};
-use consent::id::ContactId;
-use consent::store::{self, Person, StoreError, Tenant};
+use consent::identity::{Person, Sighting};
+use consent::store::{self, Known, StoreError, Tenant, Wanted};
 use consent::time::Time;
 use futures::StreamExt;
 use futures::stream;
@@ -73,10 +72,10 @@ pub async fn apply(State(app): State<App>, caller: Caller, body: Body) -> Result
     let tenant = app.store.tenant(&caller.tenant);
 
     let mut answers: Vec<Placed<Answer>> = Vec::with_capacity(changes.len());
-    let mut wanted: HashMap<ContactId, Vec<Placed<Change>>> = HashMap::new();
+    let mut wanted: Vec<Placed<(Sighting, Change)>> = Vec::new();
     for (place, change) in changes.into_iter().enumerate() {
         match Change::read(change, now) {
-            Ok(change) => wanted.entry(change.named.id.clone()).or_default().push((place, change)),
+            Ok(change) => wanted.push((place, (change.named.sighting(), change))),
             Err(invalid) => {
                 answers.push((place, Answer::new(invalid.id, Outcome::Invalid, Some(invalid.detail))));
             }
@@ -102,45 +101,41 @@ fn changes(fields: &mut Fields) -> Option<Vec<Value>> {
 async fn change_all(
     tenant: &Tenant,
     user: &str,
-    wanted: HashMap<ContactId, Vec<Placed<Change>>>,
+    wanted: Vec<Placed<(Sighting, Change)>>,
     now: Time,
 ) -> Result<Vec<Placed<Answer>>, StoreError> {
-    let about: Vec<_> = wanted.keys().map(|id| (id, None)).collect();
-    let briefing = tenant.briefing(&about).await?;
+    let sightings: Vec<&Sighting> = wanted.iter().map(|(_, (sighting, _))| sighting).collect();
+    let briefing = tenant.people(&sightings).await?;
     let user: Arc<str> = user.into();
-    let each = wanted.into_iter().map(|(id, changes)| {
-        let person = briefing.person(&id);
-        change_contact(tenant.clone(), user.clone(), id, person, changes, now)
-    });
+    let people = briefing.by_person(wanted, |(_, (sighting, _))| sighting);
+    let each =
+        people.into_iter().map(|(known, changes)| change_person(tenant.clone(), user.clone(), known, changes, now));
     let done: Vec<Result<_, StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
     let done: Vec<Vec<_>> = done.into_iter().collect::<Result<_, _>>()?;
     Ok(done.into_iter().flatten().collect())
 }
 
-/// Carries out one contact's changes in their order, each on what the one before left.
-async fn change_contact(
+/// Carries out one person's changes in their order, each on what the one before left.
+async fn change_person(
     tenant: Tenant,
     user: Arc<str>,
-    id: ContactId,
-    person: Result<Person, StoreError>,
-    changes: Vec<Placed<Change>>,
+    mut known: Known,
+    changes: Vec<Placed<(Sighting, Change)>>,
     now: Time,
 ) -> Result<Vec<Placed<Answer>>, StoreError> {
-    let mut known = Some(person?);
     let mut answers = Vec::with_capacity(changes.len());
-    for (place, change) in changes {
-        let decide = |contact: &Contact| decide(contact, &change, &user, now);
-        let (outcome, detail) = match tenant.change(&id, known.take(), &[], None, now, decide).await? {
-            store::Change::Made { decision, person } => {
+    for (place, (sighting, change)) in changes {
+        let decide = |person: &Person| decide(&person.contact, &change, &user, now);
+        let (outcome, detail) = match tenant.change(Wanted::by_staff(&sighting), &mut known, now, decide).await? {
+            store::Change::Made { decision, .. } => {
                 switch::report(tenant.id(), change.consent.into(), &decision);
-                known = Some(*person);
                 (Outcome::from(decision.effect()), None)
             }
             store::Change::Refused(refusal) => (Outcome::Refused, Some(refusal.to_string())),
             // What staff does is never a repeat: each time it is an event of its own.
             store::Change::Repeat => (Outcome::Unchanged, None),
         };
-        answers.push((place, Answer::new(id.to_string().into(), outcome, detail)));
+        answers.push((place, Answer::new(change.named.id.to_string().into(), outcome, detail)));
     }
     Ok(answers)
 }

@@ -8,7 +8,8 @@ use axum::http::request::Parts;
 use consent::contact::Contact;
 use consent::decision::Profile;
 use consent::http::Problem;
-use consent::id::{ContactId, InvalidContactId, UserId};
+use consent::id::{ContactId, InvalidContactId};
+use consent::identity::Sighting;
 use consent::phone::Phone;
 
 /// An id, and what it tells of the person besides.
@@ -17,17 +18,17 @@ pub struct Named {
     /// The id in its canonical form.
     pub id: ContactId,
     phone: Option<String>,
-    user_id: Option<UserId>,
 }
 
 impl Named {
+    /// Whoever the id leads to.
+    pub fn sighting(&self) -> Sighting {
+        Sighting::of(self.id.clone())
+    }
+
     /// What to keep of the person beside the key. A number that a message came from stays: confirmations go there.
     pub fn profile(&self, contact: &Contact) -> Profile {
-        Profile {
-            phone: self.phone.clone().filter(|_| contact.phone.is_none()),
-            user_id: self.user_id.clone(),
-            name: None,
-        }
+        Profile { phone: self.phone.clone().filter(|_| contact.phone.is_none()), name: None }
     }
 }
 
@@ -37,7 +38,7 @@ impl FromStr for Named {
     fn from_str(text: &str) -> Result<Self, InvalidContactId> {
         let id = text.parse()?;
         let phone = text.parse::<Phone>().ok().map(|phone| phone.digits().to_owned());
-        Ok(Self { id, phone, user_id: text.parse().ok() })
+        Ok(Self { id, phone })
     }
 }
 
@@ -70,6 +71,5 @@ mod tests {
     fn a_user_id_is_no_number() {
         let named: Named = "US.13491208655302741918".parse().unwrap();
         assert_eq!(named.profile(&Contact::default()).phone, None);
-        assert!(named.user_id.is_some());
     }
 }

@@ -10,17 +10,14 @@ use crate::named::Named;
 use crate::view::ContactView;
 
 /// `GET /contacts/{id}`
-pub async fn show(
-    State(app): State<App>,
-    caller: Caller,
-    Named { id, .. }: Named,
-) -> Result<Json<ContactView>, Problem> {
-    let briefing = app.store.tenant(&caller.tenant).briefing(&[(&id, None)]).await?;
-    let contact = briefing.person(&id)?.contact;
-    if !contact.is_known() {
+pub async fn show(State(app): State<App>, caller: Caller, named: Named) -> Result<Json<ContactView>, Problem> {
+    let sighting = named.sighting();
+    let briefing = app.store.tenant(&caller.tenant).people(&[&sighting]).await?;
+    let person = briefing.person(&sighting)?;
+    if !person.contact.is_known() {
         return Err(unknown());
     }
-    Ok(Json(ContactView::new(id, contact, briefing.settings.as_ref())))
+    Ok(Json(ContactView::new(person.id().clone(), person.contact, briefing.settings.as_ref())))
 }
 
 /// `DELETE /contacts/{id}`

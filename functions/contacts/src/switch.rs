@@ -7,7 +7,7 @@ use consent::decision::{Decision, decide_switch, switch_time};
 use consent::event::{Event, HistoryKey, Kind};
 use consent::http::{Body, Caller, Fields, Problem};
 use consent::id::{EventId, TenantId};
-use consent::store::Change;
+use consent::store::{Change, Wanted};
 use consent::time::Time;
 use serde::Deserialize;
 
@@ -95,7 +95,6 @@ pub async fn unblock(
 pub fn event(kind: Kind, source: Source, by: &str, at: Time, received_at: Time) -> Event {
     Event {
         key: HistoryKey { time: at, id: EventId::unique() },
-        sibling: None,
         at,
         received_at,
         kind,
@@ -124,9 +123,11 @@ struct Nobody;
 async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> Result<Json<ContactView>, Problem> {
     let now = app.clock.now();
     let tenant = app.store.tenant(&caller.tenant);
-    let briefing = tenant.briefing(&[(&named.id, None)]).await?;
-    let known = Some(briefing.person(&named.id)?);
-    let change = tenant.change(&named.id, known, &[], None, now, |contact| {
+    let sighting = named.sighting();
+    let briefing = tenant.people(&[&sighting]).await?;
+    let mut known = briefing.known();
+    let change = tenant.change(Wanted::by_staff(&sighting), &mut known, now, |person| {
+        let contact = &person.contact;
         if switch.kind == Kind::Unblock && !contact.is_known() {
             return Err(Nobody);
         }
@@ -135,9 +136,9 @@ async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> 
         Ok(decide_switch(contact, event, &named.profile(contact)))
     });
     match change.await? {
-        Change::Made { decision, person } => {
+        Change::Made { id, decision } => {
             report(&caller.tenant, switch.kind, &decision);
-            Ok(Json(ContactView::new(named.id, person.contact, briefing.settings.as_ref())))
+            Ok(Json(ContactView::new(id, decision.contact, briefing.settings.as_ref())))
         }
         // What staff does is never a repeat: each time it is an event of its own.
         Change::Refused(Nobody) | Change::Repeat => Err(one::unknown()),

@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 
-use consent::contact::{Contact, Source};
+use consent::contact::Source;
 use consent::decision::{Decision, MessageTime, decide_wish};
 use consent::event::{Effect, Event, HistoryKey, Kind, Reason};
-use consent::id::{ChannelId, ContactId, EventId, TenantId, cut};
+use consent::id::{ChannelId, EventId, TenantId, cut};
+use consent::identity::{Person, Sighting};
 use consent::log::METRICS;
 use consent::settings::{Heard, Settings, Wish};
-use consent::store::{Change, Channel, Person, Store, StoreError, Tenant};
+use consent::store::{Change, Channel, Known, Store, StoreError, Tenant, Wanted};
 use consent::time::Time;
 use futures::StreamExt;
 use futures::stream;
@@ -60,6 +61,8 @@ pub async fn take_in(
 /// An update with the time that it counts at and its place in the history.
 struct Incoming {
     update: Update,
+    /// Who it is about; none if that can't be told.
+    sighting: Option<Sighting>,
     time: MessageTime,
     key: HistoryKey,
 }
@@ -68,11 +71,25 @@ impl Incoming {
     fn new(update: Update, now: Time) -> Self {
         let time = MessageTime::judge(update.seconds, now);
         let key = time.key(&update.id);
-        Self { update, time, key }
+        let sighting = update.sender.as_ref().map(|sender| Sighting {
+            ids: sender.ids.clone(),
+            moved_to: match &update.content {
+                Content::Moved(to) => Some(to.clone()),
+                Content::Words(_) | Content::Control(_) => None,
+            },
+            at: Some(time.taught(now)),
+            joins_at: time.joins(None, now),
+        });
+        Self { update, sighting, time, key }
     }
 
     fn id(&self) -> &EventId {
         &self.update.id
+    }
+
+    /// Where it stands in the history, or stood if it was processed at another time.
+    fn places(&self) -> Vec<HistoryKey> {
+        [self.key.clone()].into_iter().chain(self.time.sibling(self.id())).collect()
     }
 
     /// What it asks for, if it asks for anything.
@@ -80,14 +97,14 @@ impl Incoming {
         match &self.update.content {
             Content::Words(said) => heard(settings, said).map(|heard| heard.wish),
             Content::Control(wish) => Some(*wish),
+            Content::Moved(_) => None,
         }
     }
 
-    /// The event that it is, at the time that counts.
+    /// The event that it is, at the time that counts, if it is more than words.
     fn event(&self, settings: &Settings, at: Time, now: Time) -> Option<Event> {
         let event = Event {
             key: self.key.clone(),
-            sibling: self.time.sibling(self.id()),
             at,
             received_at: now,
             kind: Kind::ProviderStop,
@@ -113,39 +130,79 @@ impl Incoming {
             }
             Content::Control(Wish::OptOut) => Some(event),
             Content::Control(Wish::OptIn) => Some(Event { kind: Kind::ProviderResume, ..event }),
+            Content::Moved(_) => Some(Event { kind: Kind::IdChange, ..event }),
+        }
+    }
+
+    /// That it made one contact of two.
+    fn merge(&self, at: Time, now: Time) -> Event {
+        Event {
+            key: self.time.key(&self.id().merge()),
+            at,
+            received_at: now,
+            kind: Kind::Merge,
+            source: Source::Merge,
+            by: "system".to_owned(),
+            channel: Some(self.update.channel.clone()),
+            words: None,
+            keyword: None,
+            note: None,
+            evidence: None,
         }
     }
 }
 
+/// An update of a known customer, ready to be decided.
+struct Heeded {
+    sender: Sender,
+    sighting: Sighting,
+    /// What it asks for or says; none if it may teach no more than who goes by which ids.
+    event: Option<Event>,
+    /// Where in the history that is if it was processed before.
+    places: Vec<HistoryKey>,
+    /// What the history says if it makes one contact of two.
+    merge: Event,
+}
+
 async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> Result<(), StoreError> {
-    let about: Vec<_> = incoming
-        .iter()
-        .filter_map(|incoming| Some((&incoming.update.sender.as_ref()?.id, Some(&incoming.key))))
-        .collect();
-    let briefing = tenant.briefing(&about).await?;
+    let about: Vec<_> =
+        incoming.iter().filter_map(|incoming| Some((incoming.sighting.as_ref()?, Some(&incoming.key)))).collect();
+    let mut briefing = tenant.briefing(&about).await?;
     // Without settings a tenant could not even switch keywords off: the defaults, which heed STOP, hold.
     let settings = briefing.settings.as_ref().map_or_else(Settings::default, |saved| saved.settings.clone());
 
-    let mut wishes: HashMap<ContactId, Vec<Heeded>> = HashMap::new();
+    let mut heeded = Vec::new();
     let mut heard_before = HashSet::new();
     for incoming in &incoming {
-        let Some(wish) = incoming.wish(&settings) else { continue };
-        let Some(sender) = &incoming.update.sender else {
+        let wish = incoming.wish(&settings);
+        let (Some(sender), Some(sighting)) = (&incoming.update.sender, &incoming.sighting) else {
             unattributed(&tenant, incoming, wish);
             continue;
         };
-        if briefing.has_seen(&sender.id, &incoming.key) || !heard_before.insert((&sender.id, &incoming.key)) {
+        let Some(home) = sighting.ids.first() else { continue };
+        if briefing.has_seen(home, &incoming.key) || !heard_before.insert((home, &incoming.key)) {
             continue;
         }
-        match incoming.time.at(wish, now).and_then(|at| incoming.event(&settings, at, now)) {
-            Some(event) => {
-                wishes.entry(sender.id.clone()).or_default().push(Heeded { event, sender: sender.clone() });
-            }
-            None => bad(&tenant, incoming, "an opt-in without a readable timestamp"),
+        let at = match wish {
+            Some(wish) => incoming.time.at(wish, now),
+            None => Some(incoming.time.taught(now)),
+        };
+        let Some(at) = at else {
+            bad(&tenant, incoming, "an opt-in without a readable timestamp");
+            continue;
+        };
+        let event = incoming.event(&settings, at, now);
+        if event.is_none() && sighting.ids.iter().count() < 2 {
+            continue;
         }
+        let sighting = Sighting { joins_at: incoming.time.joins(wish, now), ..sighting.clone() };
+        let places = if event.is_some() { incoming.places() } else { Vec::new() };
+        let merge = incoming.merge(sighting.joins_at, now);
+        heeded.push(Heeded { sender: sender.clone(), sighting, event, places, merge });
     }
-    let each =
-        wishes.into_iter().map(|(id, wishes)| take_in_contact(&tenant, &settings, briefing.person(&id), wishes, now));
+    tenant.follow(&mut briefing, &heeded.iter().map(|heeded| &heeded.sighting).collect::<Vec<_>>()).await?;
+    let people = briefing.by_person(heeded, |heeded| &heeded.sighting);
+    let each = people.into_iter().map(|(known, heeded)| take_in_person(&tenant, &settings, known, heeded, now));
     let outcomes: Vec<Result<(), StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
     outcomes.into_iter().collect()
 }
@@ -154,57 +211,63 @@ fn heard<'a>(settings: &'a Settings, said: &[Said]) -> Option<Heard<'a>> {
     settings.judge(said.iter().map(|said| &said.candidate))
 }
 
-/// A wish of a known customer, ready to be decided.
-struct Heeded {
-    event: Event,
-    sender: Sender,
-}
-
-/// Carries out one contact's wishes in the order of the body, each on what the one before left.
-async fn take_in_contact(
+/// Carries out one person's updates in the order of the body, each on what the one before left.
+async fn take_in_person(
     tenant: &Tenant,
     settings: &Settings,
-    person: Result<Person, StoreError>,
-    wishes: Vec<Heeded>,
+    mut known: Known,
+    heeded: Vec<Heeded>,
     now: Time,
 ) -> Result<(), StoreError> {
-    let mut person = Some(person?);
-    for Heeded { event, sender } in wishes {
-        let places: Vec<HistoryKey> = [Some(event.key.clone()), event.sibling.clone()].into_iter().flatten().collect();
-        let decide =
-            |contact: &Contact| Ok::<_, Infallible>(decide_wish(settings, contact, event.clone(), &sender.profile));
-        let change = tenant.change(&sender.id, person.take(), &places, Some(&sender.recipient), now, decide).await?;
-        if let Change::Made { decision, person: after } = change {
-            report(tenant, &event, &decision);
-            person = Some(*after);
+    for Heeded { sender, sighting, event, places, merge } in heeded {
+        let wanted = Wanted { sighting: &sighting, places: &places, recipient: Some(&sender.recipient) };
+        let decide = |person: &Person| {
+            let decision = match event.clone() {
+                Some(event) if event.kind == Kind::IdChange && !person.moved => Decision::nothing(&person.contact),
+                Some(event) if event.kind == Kind::IdChange => Decision::note(&person.contact, event),
+                Some(event) => decide_wish(settings, &person.contact, event, &sender.profile),
+                None => Decision::nothing(&person.contact),
+            };
+            Ok::<_, Infallible>(decision.after_merge(person.tightened.then(|| merge.clone())))
+        };
+        if let Change::Made { decision, .. } = tenant.change(wanted, &mut known, now, decide).await? {
+            report(tenant, &decision);
         }
     }
     Ok(())
 }
 
-/// Says what a wish came to, and counts what staff may have to look at.
-fn report(tenant: &Tenant, event: &Event, decision: &Decision) {
-    let metric = match (event.kind, decision.effect(), decision.reason()) {
-        (Kind::OptOut, _, Some(Reason::Disabled)) => "opt_out_disabled",
-        (Kind::OptOut, Effect::Superseded, _) => "opt_out_superseded",
-        (Kind::OptOut, Effect::Changed, _) => "opt_out",
-        (Kind::OptIn, Effect::Changed, _) => "opt_in",
-        (Kind::ProviderStop, Effect::Changed, _) => "provider_stop",
-        (Kind::ProviderResume, Effect::Changed, _) => "provider_resume",
-        _ => "wish_without_effect",
-    };
-    let event = event.key.id.log_name();
-    tracing::info!(target: METRICS, metric, tenant = %tenant.id(), event, "a wish was decided on");
+/// Says what an update came to, and counts what staff may have to look at.
+fn report(tenant: &Tenant, decision: &Decision) {
+    for entry in decision.merge.iter().chain(&decision.entry) {
+        let metric = match (entry.event.kind, entry.effect, entry.reason) {
+            (Kind::OptOut, _, Some(Reason::Disabled)) => "opt_out_disabled",
+            (Kind::OptOut, Effect::Superseded, _) => "opt_out_superseded",
+            (Kind::OptOut, Effect::Changed, _) => "opt_out",
+            (Kind::OptIn, Effect::Changed, _) => "opt_in",
+            (Kind::ProviderStop, Effect::Changed, _) => "provider_stop",
+            (Kind::ProviderResume, Effect::Changed, _) => "provider_resume",
+            (Kind::Merge, ..) => "merge",
+            (Kind::IdChange, ..) => "id_change",
+            _ => "wish_without_effect",
+        };
+        let event = entry.event.key.id.log_name();
+        tracing::info!(target: METRICS, metric, tenant = %tenant.id(), event, "an update was decided on");
+    }
 }
 
 /// A wish that nobody can be found for. A lost opt-out is the one thing that may not happen, so that one is loud.
-fn unattributed(tenant: &Tenant, incoming: &Incoming, wish: Wish) {
+fn unattributed(tenant: &Tenant, incoming: &Incoming, wish: Option<Wish>) {
     match wish {
-        Wish::OptOut => {
+        Some(Wish::OptOut) => {
             let event = incoming.id().log_name();
             tracing::error!(target: METRICS, metric = "unreadable_opt_out", tenant = %tenant.id(), event, "an opt-out of nobody knows whom");
         }
-        Wish::OptIn => bad(tenant, incoming, "an opt-in without a sender"),
+        Some(Wish::OptIn) => bad(tenant, incoming, "an opt-in without a sender"),
+        None if matches!(incoming.update.content, Content::Moved(_)) => {
+            bad(tenant, incoming, "a change of number or user id without the old one");
+        }
+        None => {}
     }
 }
 

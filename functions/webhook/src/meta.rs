@@ -11,6 +11,7 @@ use consent::contact::Source;
 use consent::decision::Profile;
 use consent::event::Report;
 use consent::id::{ChannelId, ContactId, EventId, UserId, cut};
+use consent::identity::Ids;
 use consent::keyword::{Candidate, RESERVED_OPT_OUT};
 use consent::phone::Phone;
 use consent::settings::Wish;
@@ -41,6 +42,8 @@ pub enum Content {
     Words(Vec<Said>),
     /// What the customer did with WhatsApp's own control.
     Control(Wish),
+    /// The ids that the customer has from now on.
+    Moved(Ids),
 }
 
 impl Content {
@@ -49,6 +52,7 @@ impl Content {
         match self {
             Self::Words(said) => said.iter().any(|said| RESERVED_OPT_OUT.contains(&said.candidate.folded())),
             Self::Control(wish) => *wish == Wish::OptOut,
+            Self::Moved(_) => false,
         }
     }
 }
@@ -57,7 +61,7 @@ impl Content {
 #[derive(Clone, Debug)]
 pub struct Sender {
     /// What it is found under.
-    pub id: ContactId,
+    pub ids: Ids,
     /// The id as received, in the form the Graph API takes.
     pub recipient: String,
     /// What else is told of the person.
@@ -160,17 +164,54 @@ impl Reader<'_> {
         }
     }
 
-    /// A message: words that may be a keyword, or the older form of WhatsApp's own control.
+    /// A message: words that may be a keyword, a change of number or user id, or the older form of WhatsApp's own control.
     fn message(&mut self, message: &Value) {
         self.findings.channels.extend(self.channel.clone());
         let said = said(message);
         if !said.is_empty() {
             let sender = sender(message, ["from", "from_user_id"], self.people);
-            self.add(message, id(message, ""), sender, Content::Words(said));
-        } else if text_at(message, "/system/type").as_deref() == Some("user_preference_changed") {
-            let sender = sender(message, ["from", "from_user_id"], self.people);
-            self.control(message, message.pointer("/system/marketing"), sender);
+            return self.add(message, id(message, ""), sender, Content::Words(said));
         }
+        match text_at(message, "/system/type").as_deref() {
+            Some("user_preference_changed") => {
+                let sender = sender(message, ["from", "from_user_id"], self.people);
+                self.control(message, message.pointer("/system/marketing"), sender);
+            }
+            Some("user_changed_number" | "customer_changed_number") => self.changed_number(message),
+            Some("user_changed_user_id") => self.changed_user_id(message),
+            _ => {}
+        }
+    }
+
+    /// A change of number, told by the old one. A user id beside it may be the old or the new one, so it tells nothing
+    /// where there is a number.
+    fn changed_number(&mut self, message: &Value) {
+        let number = ["/system/wa_id", "/system/new_wa_id"].iter().find_map(|place| message.pointer(place));
+        let Some(number) = number.and_then(phone) else {
+            return self.findings.bad.push("change of number without the new number");
+        };
+        let old = message.get("from").and_then(phone);
+        let user_id = if old.is_none() { message.get("from_user_id").and_then(user) } else { None };
+        let new = Ids {
+            phone: Some(ContactId::from(&number)),
+            user: message.pointer("/system/user_id").and_then(user).as_ref().map(ContactId::from),
+        };
+        let sender = named(old, user_id, None).map(|mut sender| {
+            sender.profile.phone = Some(number.digits().to_owned());
+            sender
+        });
+        self.add(message, id(message, ""), sender, Content::Moved(new));
+    }
+
+    /// A change of user id. It is told by the old one; a number says who it is where that one is missing.
+    fn changed_user_id(&mut self, message: &Value) {
+        let Some(new) = message.pointer("/system/user_id").and_then(user) else {
+            return self.findings.bad.push("change of user id without the new user id");
+        };
+        let old = message.pointer("/system/previous_user_id").and_then(user);
+        let number = if old.is_none() { message.get("from").and_then(phone) } else { None };
+        let sender = named(number, old, None);
+        self.add(message, id(message, ""), sender, Content::Moved(ContactId::from(&new).into()));
     }
 
     /// A status: nothing to us, unless it is of a confirmation or tells that the customer stopped marketing.
@@ -271,7 +312,7 @@ impl Id {
         match self {
             Self::Own(id) => EventId::from(id),
             Self::Content(content) => {
-                let sender = sender.map_or("", |sender| sender.id.as_str());
+                let sender = sender.and_then(|sender| sender.ids.first()).map_or("", ContactId::as_str);
                 EventId::of_content(format!("{channel}\n{sender}\n{content}").as_bytes())
             }
         }
@@ -292,28 +333,23 @@ fn sender(update: &Value, [number, user_id]: [&str; 2], people: &[Value]) -> Opt
         return named(phone.clone(), user.clone(), people.iter().find(is_sender));
     }
     match people {
-        [person] => {
-            let phone = person.get("wa_id").and_then(self::phone);
-            named(phone, person.get("user_id").and_then(self::user), Some(person))
-        }
+        [person] => named(None, None, Some(person)),
         _ => None,
     }
 }
 
+/// A customer by number and user id, as far as these are told or stand beside the name.
 fn named(phone: Option<Phone>, user: Option<UserId>, person: Option<&Value>) -> Option<Sender> {
-    let id = match (&phone, &user) {
-        (Some(phone), _) => ContactId::from(phone),
-        (None, Some(user)) => ContactId::from(user),
-        (None, None) => return None,
-    };
-    let recipient = phone.as_ref().map_or_else(|| id.to_string(), Phone::to_string);
+    let phone = phone.or_else(|| self::phone(person?.get("wa_id")?));
+    let user = user.or_else(|| self::user(person?.get("user_id")?));
+    let ids = Ids { phone: phone.as_ref().map(ContactId::from), user: user.as_ref().map(ContactId::from) };
+    let recipient = phone.as_ref().map(Phone::to_string).or_else(|| user.map(String::from))?;
     let name = person.and_then(|person| person.pointer("/profile/name")?.as_str());
     let profile = Profile {
         phone: phone.map(|phone| phone.digits().to_owned()),
-        user_id: user.or_else(|| self::user(person?.get("user_id")?)),
         name: name.filter(|name| !name.is_empty()).map(|name| cut(name, NAME_BYTES).to_owned()),
     };
-    Some(Sender { id, recipient, profile })
+    Some(Sender { ids, recipient, profile })
 }
 
 fn phone(value: &Value) -> Option<Phone> {
@@ -367,7 +403,7 @@ mod tests {
         let findings = findings(&Body::new(body.as_bytes())).unwrap();
         let said = |update: Update| match update.content {
             Content::Words(said) => said,
-            Content::Control(wish) => panic!("{wish:?}"),
+            Content::Control(_) | Content::Moved(_) => panic!("no words"),
         };
         findings.updates.into_iter().flat_map(said).map(|said| said.words).collect()
     }
@@ -402,7 +438,10 @@ mod tests {
         let message = json!({"text": {"body": "STOP"}});
         let sheena = json!([{"wa_id": "14155550123", "profile": {"name": "Sheena"}}]);
         let found = only(&body(&message, &sheena)).sender.unwrap();
-        assert_eq!((found.id.as_str(), found.profile.name.as_deref()), ("+14155550123", Some("Sheena")));
+        assert_eq!(
+            (found.ids.first().unwrap().as_str(), found.profile.name.as_deref()),
+            ("+14155550123", Some("Sheena"))
+        );
         let two = json!([{"wa_id": "14155550123"}, {"wa_id": "14155550124"}]);
         assert!(only(&body(&message, &two)).sender.is_none());
     }

@@ -1,5 +1,7 @@
 //! What happened to a contact: written with the change itself, read newest first, erased with the contact.
 
+use std::cmp::Reverse;
+
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 
@@ -9,6 +11,7 @@ use super::{StoreError, Tenant};
 use crate::callback::Callback;
 use crate::event::{HistoryEntry, HistoryKey, Report};
 use crate::id::ContactId;
+use crate::identity::{Sighting, Stretch};
 use crate::time::Time;
 
 /// Some entries of a history, and where to go on.
@@ -21,7 +24,8 @@ pub struct HistoryPage {
 }
 
 impl Tenant {
-    /// Up to `limit` entries that are older than `before`, newest first.
+    /// Up to `limit` entries of somebody that are older than `before`, newest first, under all ids that the person goes by
+    /// or went by. The page may be shorter and still not be the last one.
     ///
     /// # Errors
     /// They could not be read.
@@ -31,17 +35,23 @@ impl Tenant {
         before: Option<&HistoryKey>,
         limit: u16,
     ) -> Result<HistoryPage, StoreError> {
-        let answer = self
-            .history_query(id)
-            .scan_index_forward(false)
-            .set_exclusive_start_key(before.map(|before| Key::history(&self.id, id, before).into_item()))
-            .limit(limit.into())
-            .send()
-            .await
-            .map_err(unavailable)?;
-        let next = answer.last_evaluated_key.as_ref().and_then(place);
-        let entries = answer.items.unwrap_or_default().into_iter().map(entry).collect::<Result<_, _>>()?;
-        Ok(HistoryPage { entries, next })
+        let stretches = self.person(&Sighting::of(id.clone())).await?.stretches();
+        let (mut entries, mut is_last) = (Vec::new(), true);
+        for stretch in &stretches {
+            let query = self.history_query(&stretch.id, before).scan_index_forward(false).limit(limit.into());
+            let answer = query.send().await.map_err(unavailable)?;
+            is_last &= answer.last_evaluated_key.is_none();
+            for item in answer.items.unwrap_or_default() {
+                entries.push((stretch, entry(item)?));
+            }
+        }
+        let sort_key = |entry: &HistoryEntry| key::timed(entry.event.key.time, &entry.event.key.id);
+        entries.sort_by_cached_key(|(_, entry)| Reverse(sort_key(entry)));
+        is_last &= entries.len() <= usize::from(limit);
+        entries.truncate(limit.into());
+        let next = entries.last().filter(|_| !is_last).map(|(_, entry)| entry.event.key.clone());
+        let own = entries.into_iter().filter(|(stretch, entry)| stretch.holds(entry.event.at));
+        Ok(HistoryPage { entries: own.map(|(_, entry)| entry).collect(), next })
     }
 
     /// One entry, if it is there.
@@ -83,19 +93,21 @@ impl Tenant {
         Err(StoreError::Contended)
     }
 
-    /// The keys of all entries.
-    pub(super) async fn history_keys(&self, id: &ContactId) -> Result<Vec<Key>, StoreError> {
+    /// The keys of all entries of a stretch.
+    pub(super) async fn history_keys(&self, stretch: &Stretch) -> Result<Vec<Key>, StoreError> {
         let mut keys = Vec::new();
         let mut start = None;
         loop {
             let answer = self
-                .history_query(id)
-                .projection_expression("pk, sk")
+                .history_query(&stretch.id, None)
+                .projection_expression("pk, sk, #at")
+                .expression_attribute_names("#at", "at")
                 .set_exclusive_start_key(start)
                 .send()
                 .await
                 .map_err(unavailable)?;
-            keys.extend(answer.items.unwrap_or_default().iter().filter_map(Key::of));
+            let items = answer.items.unwrap_or_default();
+            keys.extend(items.iter().filter(|item| at(item).is_none_or(|at| stretch.holds(at))).filter_map(Key::of));
             start = answer.last_evaluated_key;
             if start.is_none() {
                 return Ok(keys);
@@ -111,14 +123,16 @@ impl Tenant {
         Ok(())
     }
 
-    fn history_query(&self, id: &ContactId) -> QueryFluentBuilder {
-        self.store
-            .client
-            .query()
-            .table_name(&*self.store.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(key::history(&self.id, id)))
+    /// The entries under an id, those that are older than `before` where that is given.
+    fn history_query(&self, id: &ContactId, before: Option<&HistoryKey>) -> QueryFluentBuilder {
+        let query = self.store.client.query().table_name(&*self.store.table).consistent_read(true);
+        let query = query.expression_attribute_values(":pk", AttributeValue::S(key::history(&self.id, id)));
+        match before {
+            None => query.key_condition_expression("pk = :pk"),
+            Some(HistoryKey { time, id }) => query
+                .key_condition_expression("pk = :pk AND sk < :before")
+                .expression_attribute_values(":before", AttributeValue::S(key::timed(*time, id))),
+        }
     }
 
     /// Deletes up to [`DELETES`] items; those that DynamoDB left are deleted again until none is.
@@ -149,6 +163,11 @@ impl Tenant {
 
 /// Items that DynamoDB deletes in one `BatchWriteItem`.
 const DELETES: usize = 25;
+
+/// When an entry happened.
+fn at(item: &Item) -> Option<Time> {
+    item.get("at")?.as_n().ok()?.parse().ok().map(Time::from_millis)
+}
 
 /// Where an item stands in its history.
 fn place(item: &Item) -> Option<HistoryKey> {

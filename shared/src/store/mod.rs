@@ -4,11 +4,15 @@
 //! query across tenants cannot be written. Time is always an argument. Reads that lead to a decision are strongly
 //! consistent; writes that depend on what was read are conditional on it.
 
+mod briefing;
+mod change;
 mod channel;
-mod contact;
+mod erasure;
 mod history;
 mod key;
+mod list;
 mod outbox;
+mod place;
 mod request;
 mod settings;
 mod suppression;
@@ -17,10 +21,13 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 
+pub use briefing::Briefing;
+pub use change::{Change, Wanted};
 pub use channel::{Channel, RegisterError};
-pub use contact::{Briefing, Change, ContactPage, Person, Position};
 pub use history::HistoryPage;
+pub use list::{ContactPage, Position};
 pub use outbox::{OutboxItem, Pending};
+pub use place::Known;
 pub use settings::{Expected, SaveError};
 
 use crate::id::TenantId;

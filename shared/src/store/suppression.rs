@@ -6,6 +6,8 @@ use super::key::{Item, Key};
 use super::{StoreError, Tenant};
 use crate::contact::{Status, Suppression};
 use crate::id::ContactId;
+use crate::identity::Sighting;
+use crate::time::Time;
 
 impl Tenant {
     /// Who of these is suppressed, and why. Complete or an error, never a part.
@@ -25,9 +27,12 @@ impl Tenant {
     /// # Errors
     /// Some of it could not be read.
     pub async fn statuses(&self, ids: &[ContactId]) -> Result<HashMap<ContactId, Status>, StoreError> {
-        let about: Vec<_> = ids.iter().map(|id| (id, None)).collect();
-        let briefing = self.briefing(&about).await?;
-        ids.iter().map(|id| Ok((id.clone(), briefing.person(id)?.contact.status()))).collect()
+        // Of an id that was left, nobody's consent is known but its present holder's.
+        let now = Time::from_millis(i64::MAX);
+        let sightings: Vec<Sighting> = ids.iter().map(|id| Sighting::then(id.clone(), now)).collect();
+        let briefing = self.people(&sightings.iter().collect::<Vec<_>>()).await?;
+        let status = |sighting| Ok(briefing.person(sighting)?.contact.status());
+        ids.iter().zip(&sightings).map(|(id, sighting)| Ok((id.clone(), status(sighting)?))).collect()
     }
 }
 

@@ -7,6 +7,7 @@ mod confirmations;
 mod dashboard;
 mod durability;
 mod events;
+mod identity;
 mod keywords;
 mod order;
 mod provider;

@@ -1,0 +1,263 @@
+//! Who somebody is, worked out on a copy of the places that it concerns.
+//!
+//! A user id is one person's, whereas a number goes from hand to hand. So where the two disagree the user id is right: the
+//! person has come to the number, and whoever was known there before has left it.
+
+use std::collections::BTreeMap;
+
+use super::join;
+use super::{Former, Ids, Place, Places, Standing, Unread};
+use crate::contact::{Contact, LeftId};
+use crate::id::ContactId;
+use crate::time::Time;
+
+/// Somebody under whatever ids are known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Someone {
+    pub(super) ids: Ids,
+    /// When the ids were first seen together.
+    pub(super) linked_at: Option<Time>,
+    pub(super) contact: Contact,
+}
+
+/// Who holds an id.
+struct Holder {
+    someone: Someone,
+    /// Whether the person has left the id since.
+    has_left: bool,
+}
+
+/// Places as they are to be.
+pub(super) struct Draft<'a> {
+    read: &'a Places,
+    pub(super) places: BTreeMap<ContactId, Place>,
+    pub(super) tightened: bool,
+    pub(super) moved: bool,
+}
+
+/// Links that are followed, at most: nobody changes the number more often while messages are on their way.
+const MAX_LINKS: usize = 8;
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(read: &'a Places) -> Self {
+        Self { read, places: BTreeMap::new(), tightened: false, moved: false }
+    }
+
+    fn place(&mut self, id: &ContactId) -> Result<&mut Place, Unread> {
+        if !self.places.contains_key(id) {
+            let place = self.read.get(id).ok_or_else(|| Unread(id.clone()))?;
+            self.places.insert(id.clone(), place.clone());
+        }
+        Ok(self.places.get_mut(id).expect("it was inserted"))
+    }
+
+    /// Who an update about these ids is about, and what it teaches of that person.
+    pub(super) fn identify(&mut self, ids: &Ids, at: Option<Time>, joins_at: Time) -> Result<Someone, Unread> {
+        let by_phone = ids.phone.as_ref().map(|id| self.holder(id, at)).transpose()?.flatten();
+        let by_user = ids.user.as_ref().map(|id| self.holder(id, at)).transpose()?.flatten();
+        let (Some(phone), Some(user)) = (&ids.phone, &ids.user) else {
+            return match by_phone.or(by_user) {
+                Some(holder) => Ok(holder.someone),
+                None => self.newcomer(ids),
+            };
+        };
+        let at = at.unwrap_or(joins_at);
+        // A number goes from hand to hand, a user id hardly ever: where they disagree, the user id is right.
+        match (by_phone, by_user) {
+            (Some(one), Some(other)) if one.someone.ids.first() == other.someone.ids.first() => Ok(other.someone),
+            // An old message, from before somebody left one of the ids: it teaches nothing of who has it now.
+            (Some(one), other) if one.has_left => Ok(other.unwrap_or(one).someone),
+            (_, Some(other)) if other.has_left => Ok(other.someone),
+            (Some(one), other) => {
+                let (one, other) = (one.someone, other.map(|other| other.someone));
+                let is_somebody_else = one.ids.user.as_ref().is_some_and(|own| own != user);
+                match one.linked_at.filter(|_| is_somebody_else) {
+                    Some(since) if at < since => self.earlier_holder(other, user, phone, since),
+                    _ if is_somebody_else => {
+                        let newcomer = self.evict(one, phone, at)?;
+                        self.settle_at(phone, user, &newcomer, other, at, joins_at)
+                    }
+                    _ => self.settle_at(phone, user, &one, other, at, joins_at),
+                }
+            }
+            (None, other) => {
+                let newcomer = self.newcomer(&phone.clone().into())?;
+                self.settle_at(phone, user, &newcomer, other.map(|other| other.someone), at, joins_at)
+            }
+        }
+    }
+
+    /// Brings the person with a user id to a number, where this is known of its holder.
+    fn settle_at(
+        &mut self,
+        phone: &ContactId,
+        user: &ContactId,
+        holder: &Someone,
+        person: Option<Someone>,
+        at: Time,
+        joins_at: Time,
+    ) -> Result<Someone, Unread> {
+        let Some(person) = person else {
+            let person = self.newcomer(&user.clone().into())?;
+            return self.unite(&person, holder, at, just_before(at), joins_at);
+        };
+        if let Some(since) = person.linked_at.filter(|since| at < *since) {
+            return self.earlier_holder(Some(person), user, phone, since);
+        }
+        self.unite(&person, holder, at, just_before(at), joins_at)
+    }
+
+    /// The person with a user id, in an update that is older than what is known of who goes by which number `since`: the
+    /// person had the number until then, if it is nobody else's.
+    fn earlier_holder(
+        &mut self,
+        person: Option<Someone>,
+        user: &ContactId,
+        phone: &ContactId,
+        since: Time,
+    ) -> Result<Someone, Unread> {
+        let mut person = match person {
+            Some(person) => person,
+            None => self.newcomer(&user.clone().into())?,
+        };
+        let until = just_before(since);
+        let to = person.ids.first().cloned().unwrap_or_else(|| user.clone());
+        // The contact's own place has to be known to be written.
+        self.place(&to)?;
+        let place = self.place(phone)?;
+        if place.former.is_none() {
+            place.former = Some(Former { to, until });
+            person.contact.left.push(LeftId { id: phone.clone(), until });
+            self.moved = true;
+        }
+        Ok(person)
+    }
+
+    /// Moves a person to other ids. Whoever is known at those is the same person.
+    pub(super) fn relocate(&mut self, person: &Someone, to: &Ids, at: Time, joins_at: Time) -> Result<Someone, Unread> {
+        let there = self.identify(to, Some(at), joins_at)?;
+        if there.ids.first() == person.ids.first() {
+            return Ok(there);
+        }
+        self.unite(person, &there, at, last_moment(at), joins_at)
+    }
+
+    /// Who holds an id, or held it at a time.
+    fn holder(&mut self, id: &ContactId, at: Option<Time>) -> Result<Option<Holder>, Unread> {
+        let (mut id, mut at, mut has_left) = (id.clone(), at, false);
+        for _ in 0..MAX_LINKS {
+            let place = self.place(&id)?;
+            let is_vacant = matches!(place.now, Standing::Vacant(_));
+            let former = place.former.clone().filter(|former| at.map_or(is_vacant, |at| at <= former.until));
+            let someone = match (former, &place.now) {
+                (Some(former), _) => {
+                    (id, at, has_left) = (former.to, at.or(Some(former.until)), true);
+                    continue;
+                }
+                (None, Standing::Link(to)) => {
+                    // The link is to the contact that stands there now, whoever was there before.
+                    let to = to.clone();
+                    match self.place(&to)?.now.clone() {
+                        Standing::Contact(contact) => Someone::at(&to, *contact),
+                        _ => return Ok(None),
+                    }
+                }
+                (None, Standing::Contact(contact)) => Someone::at(&id, (**contact).clone()),
+                (None, Standing::Erased { suppression, at }) => Someone::at(&id, Contact::erased(*suppression, *at)),
+                (None, Standing::Vacant(_)) => return Ok(None),
+            };
+            return Ok(Some(Holder { someone, has_left }));
+        }
+        Ok(None)
+    }
+
+    /// Somebody of whom nothing is known but an id, and who starts from what the last holder left there.
+    fn newcomer(&mut self, ids: &Ids) -> Result<Someone, Unread> {
+        let mut contact = Contact::default();
+        for id in ids.iter() {
+            if let Standing::Vacant(remains) = &self.place(id)?.now {
+                contact = remains.inherited();
+            }
+        }
+        Ok(Someone { ids: ids.clone(), linked_at: None, contact })
+    }
+
+    /// Takes a number from a person who was seen without it, and gives it to somebody new.
+    fn evict(&mut self, mut person: Someone, phone: &ContactId, at: Time) -> Result<Someone, Unread> {
+        let newcomer = Someone { ids: phone.clone().into(), linked_at: None, contact: person.contact.inherited() };
+        let until = just_before(at);
+        if let Some(user) = person.ids.user {
+            person.contact = Contact { phone: None, user_id: None, linked_at: None, ..person.contact.as_of(until) };
+            person.contact.left.push(LeftId { id: phone.clone(), until });
+            self.place(&user)?.now = Standing::Contact(Box::new(person.contact));
+            self.place(phone)?.former = Some(Former { to: user, until });
+            self.moved = true;
+        }
+        Ok(newcomer)
+    }
+
+    /// Makes one person of two. Its ids are those of the second and, where that lacks one, of the first; what else the
+    /// first went by, it has left.
+    fn unite(
+        &mut self,
+        mover: &Someone,
+        there: &Someone,
+        at: Time,
+        until: Time,
+        joins_at: Time,
+    ) -> Result<Someone, Unread> {
+        let ids = Ids {
+            phone: there.ids.phone.clone().or_else(|| mover.ids.phone.clone()),
+            user: there.ids.user.clone().or_else(|| mover.ids.user.clone()),
+        };
+        let keeps_phone = mover.ids.phone.is_none() || mover.ids.phone == ids.phone;
+        // Somebody else may have come to the number since.
+        let brought = if keeps_phone { mover.contact.clone() } else { mover.contact.as_of(until) };
+        let (mut contact, tightened) = join::join(&brought, &there.contact, joins_at);
+        contact.phone = there.contact.phone.clone().or_else(|| mover.contact.phone.clone().filter(|_| keeps_phone));
+        let linked_at = if there.ids == ids { there.linked_at } else { Some(at) };
+        for id in ids.iter() {
+            let place = self.place(id)?;
+            // An id that the person had left and now has again was that person's all along.
+            if place.former.as_ref().is_some_and(|former| mover.goes_by(&former.to) || there.goes_by(&former.to)) {
+                place.former = None;
+                contact.left.retain(|left| left.id != *id);
+            }
+        }
+        let keeper = ids.first().cloned();
+        for id in mover.ids.iter().filter(|id| ids.iter().all(|own| own != *id)) {
+            let to = keeper.clone().unwrap_or_else(|| id.clone());
+            let place = self.place(id)?;
+            place.former = Some(Former { to, until });
+            place.now = Standing::Vacant(Box::new(mover.contact.remains()));
+            contact.left.push(LeftId { id: id.clone(), until });
+        }
+        self.tightened |= tightened;
+        self.moved = true;
+        Ok(Someone { ids, linked_at, contact })
+    }
+}
+
+impl Someone {
+    /// The person whose contact stands at an id.
+    fn at(id: &ContactId, contact: Contact) -> Self {
+        let linked = contact.user_id.as_ref().map(ContactId::from).filter(|_| id.is_phone());
+        let mut ids = Ids::from(id.clone());
+        ids.user = ids.user.or(linked);
+        Self { ids, linked_at: contact.linked_at, contact }
+    }
+
+    pub(super) fn goes_by(&self, id: &ContactId) -> bool {
+        self.ids.iter().any(|own| own == id)
+    }
+}
+
+/// Messages of this time belong to whoever is new.
+fn just_before(at: Time) -> Time {
+    Time::from_millis(at.millis() - 1)
+}
+
+/// The last moment of the second in which somebody left an id: what was said within it was still said by that person.
+fn last_moment(at: Time) -> Time {
+    Time::from_millis(at.seconds() * 1000 + 999)
+}

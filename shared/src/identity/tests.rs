@@ -1,0 +1,348 @@
+//! People under two ids, numbers that change hands, and news that comes late, played on places in memory.
+
+use super::*;
+use crate::contact::Source;
+use crate::event::{HistoryKey, Kind};
+use crate::id::EventId;
+
+const P: &str = "+14155550100";
+const Q: &str = "+14155550101";
+const B: &str = "US.1";
+const C: &str = "US.2";
+
+#[derive(Default)]
+struct Table {
+    places: Places,
+    /// Ids that were looked up one after the other, besides those that updates named.
+    followed: usize,
+    tightened: bool,
+}
+
+impl Table {
+    /// An update at a second: `said` is `STOP`, `START` or anything else.
+    fn says(&mut self, ids: &[&str], second: i64, said: &str) -> ContactId {
+        let (kind, millis) = match said {
+            "STOP" => (Some(Kind::OptOut), second * 1000 + 999),
+            "START" => (Some(Kind::OptIn), second * 1000),
+            _ => (None, second * 1000 + 999),
+        };
+        let joins_at = time(if said == "START" { millis - 1 } else { millis });
+        let sighting = Sighting { ids: ids_of(ids), moved_to: None, at: Some(time(second * 1000)), joins_at };
+        self.play(&sighting, kind.map(|kind| event(kind, time(millis))).as_ref())
+    }
+
+    /// The news, at a second, that whoever had an id has others now.
+    fn moves(&mut self, from: &[&str], to: &[&str], second: i64) -> ContactId {
+        let sighting = Sighting {
+            ids: ids_of(from),
+            moved_to: Some(ids_of(to)),
+            at: Some(time(second * 1000)),
+            joins_at: time(second * 1000 + 999),
+        };
+        self.play(&sighting, None)
+    }
+
+    fn play(&mut self, sighting: &Sighting, event: Option<&Event>) -> ContactId {
+        for id in sighting.named() {
+            self.places.entry(id.clone()).or_default();
+        }
+        let person = self.find(sighting);
+        self.tightened = person.tightened;
+        let mut contact = person.contact.clone();
+        if let Some(event) = event {
+            heed(&mut contact, event);
+        }
+        let after = person.places(&contact, event);
+        self.places.extend(after);
+        person.id().clone()
+    }
+
+    fn find(&mut self, sighting: &Sighting) -> Person {
+        loop {
+            match identify(sighting, &self.places) {
+                Ok(person) => return person,
+                Err(Unread(id)) => {
+                    self.followed += 1;
+                    self.places.insert(id, Place::default());
+                }
+            }
+        }
+    }
+
+    fn person(&mut self, id: &str) -> Person {
+        self.places.entry(id_of(id)).or_default();
+        self.find(&Sighting::of(id_of(id)))
+    }
+
+    /// Where the contact is that an id leads to, and why it is suppressed.
+    fn shows(&mut self, id: &str) -> (String, String) {
+        let person = self.person(id);
+        (person.id().to_string(), person.contact.suppression().letters())
+    }
+
+    /// What the suppression list has to say of an id.
+    fn listed(&self, id: &str) -> String {
+        let suppression = match &self.places[&id_of(id)].now {
+            Standing::Vacant(remains) => remains.suppression(),
+            Standing::Contact(contact) => contact.suppression(),
+            Standing::Erased { suppression, .. } => *suppression,
+            Standing::Link(to) => match &self.places[to].now {
+                Standing::Contact(contact) => contact.suppression(),
+                _ => panic!("a link that leads to no contact"),
+            },
+        };
+        suppression.letters()
+    }
+}
+
+fn id_of(text: &str) -> ContactId {
+    text.parse().unwrap()
+}
+
+fn ids_of(texts: &[&str]) -> Ids {
+    let ids = texts.iter().map(|text| Ids::from(id_of(text)));
+    ids.fold(Ids::default(), |all, one| Ids { phone: all.phone.or(one.phone), user: all.user.or(one.user) })
+}
+
+fn time(millis: i64) -> Time {
+    Time::from_millis(millis)
+}
+
+fn event(kind: Kind, at: Time) -> Event {
+    Event {
+        key: HistoryKey { time: at, id: EventId::unique() },
+        at,
+        received_at: at,
+        kind,
+        source: Source::Keyword,
+        by: "customer".into(),
+        channel: None,
+        words: None,
+        keyword: None,
+        note: None,
+        evidence: None,
+    }
+}
+
+#[test]
+fn whoever_is_seen_under_both_ids_is_one_person_under_the_number() {
+    let mut table = Table::default();
+    table.says(&[P, B], 1, "hello");
+    assert_eq!(table.shows(B), (P.to_owned(), String::new()));
+    table.says(&[B], 2, "STOP");
+    assert_eq!((table.listed(P), table.listed(B)), ("O".to_owned(), "O".to_owned()));
+    table.says(&[P], 3, "START");
+    assert_eq!((table.listed(P), table.listed(B)), (String::new(), String::new()));
+}
+
+#[test]
+fn a_contact_moves_under_the_number_once_that_is_known() {
+    let mut table = Table::default();
+    table.says(&[B], 1, "STOP");
+    assert_eq!(table.shows(B), (B.to_owned(), "O".to_owned()));
+    table.says(&[P, B], 2, "hello");
+    assert!(!table.tightened, "nobody was known under the number");
+    assert_eq!((table.shows(B), table.shows(P)), ((P.to_owned(), "O".to_owned()), (P.to_owned(), "O".to_owned())));
+}
+
+#[test]
+fn joining_takes_the_stricter_state_whatever_is_newer() {
+    for (under_phone, under_user) in [(["STOP", "hello"], ["STOP", "START"]), (["STOP", "START"], ["STOP", "hello"])] {
+        let mut table = Table::default();
+        for (second, (phone, user)) in (10..).step_by(10).zip(under_phone.into_iter().zip(under_user)) {
+            table.says(&[P], second, phone);
+            table.says(&[B], second, user);
+        }
+        table.says(&[P, B], 5, "hello");
+        assert!(table.tightened);
+        assert_eq!((table.listed(P), table.listed(B)), ("O".to_owned(), "O".to_owned()));
+    }
+}
+
+#[test]
+fn a_start_that_teaches_the_link_brings_the_person_back() {
+    let mut table = Table::default();
+    table.says(&[P], 1, "STOP");
+    table.says(&[P], 2, "START");
+    table.says(&[B], 3, "STOP");
+    table.says(&[P, B], 4, "START");
+    assert_eq!((table.listed(P), table.listed(B)), (String::new(), String::new()));
+}
+
+#[test]
+fn a_change_of_number_takes_the_contact_along_and_leaves_the_suppression() {
+    let mut table = Table::default();
+    table.says(&[P, B], 1, "STOP");
+    assert_eq!(table.moves(&[P], &[Q], 10), id_of(Q));
+    assert_eq!(table.shows(P), (Q.to_owned(), "O".to_owned()));
+    assert_eq!(table.shows(B), (Q.to_owned(), "O".to_owned()));
+    table.says(&[Q], 20, "START");
+    assert_eq!((table.listed(P), table.listed(Q), table.listed(B)), ("O".to_owned(), String::new(), String::new()));
+}
+
+#[test]
+fn what_the_old_number_said_before_the_change_counts_for_the_person() {
+    let mut table = Table::default();
+    table.moves(&[P], &[Q], 10);
+    assert_eq!(table.says(&[P], 10, "STOP"), id_of(Q), "within the second of the change");
+    assert_eq!((table.listed(P), table.listed(Q)), ("O".to_owned(), "O".to_owned()));
+}
+
+#[test]
+fn what_the_old_number_says_later_never_touches_the_person_who_moved() {
+    let mut table = Table::default();
+    table.says(&[P], 1, "STOP");
+    table.moves(&[P], &[Q], 10);
+    assert_eq!(table.says(&[P], 11, "START"), id_of(P));
+    assert_eq!((table.listed(P), table.listed(Q)), (String::new(), "O".to_owned()));
+    assert_eq!(table.shows(P), (P.to_owned(), String::new()));
+    table.says(&[P], 12, "STOP");
+    table.says(&[Q], 13, "START");
+    assert_eq!((table.listed(P), table.listed(Q)), ("O".to_owned(), String::new()));
+}
+
+#[test]
+fn consent_is_not_handed_on_with_a_number() {
+    let mut table = Table::default();
+    table.says(&[P], 1, "START");
+    assert!(table.person(P).contact.opted_in_explicitly);
+    table.moves(&[P], &[Q], 10);
+    table.says(&[P], 11, "hello");
+    assert!(!table.find(&Sighting::then(id_of(P), time(11_000))).contact.opted_in_explicitly);
+    assert!(table.person(Q).contact.opted_in_explicitly);
+}
+
+#[test]
+fn a_late_stop_of_the_former_holder_binds_the_new_one_as_well() {
+    let mut table = Table::default();
+    table.moves(&[P], &[Q], 10);
+    table.says(&[P, C], 20, "hello");
+    assert_eq!(table.says(&[P], 5, "STOP"), id_of(Q));
+    assert_eq!([P, Q, C].map(|id| table.listed(id)), ["O", "O", "O"].map(str::to_owned));
+    table.says(&[P], 6, "START");
+    assert_eq!([P, Q, C].map(|id| table.listed(id)), ["O", "", "O"].map(str::to_owned));
+}
+
+#[test]
+fn the_same_news_twice_changes_nothing_more() {
+    let mut table = Table::default();
+    table.says(&[P, B], 1, "STOP");
+    table.moves(&[P], &[Q], 10);
+    table.says(&[Q], 20, "START");
+    let before = table.places.clone();
+    table.moves(&[P], &[Q], 10);
+    assert_eq!(table.places, before);
+}
+
+#[test]
+fn a_number_with_another_user_id_has_a_new_holder_who_starts_from_its_suppression() {
+    let mut table = Table::default();
+    table.says(&[P, B], 1, "STOP");
+    table.says(&[P, C], 10, "hello");
+    assert_eq!([P, B, C].map(|id| table.listed(id)), ["O", "O", "O"].map(str::to_owned));
+    assert_eq!((table.shows(C).0, table.shows(B).0), (P.to_owned(), B.to_owned()));
+    table.says(&[P, C], 20, "START");
+    assert_eq!([P, B, C].map(|id| table.listed(id)), ["", "O", ""].map(str::to_owned));
+    assert_eq!(table.says(&[P, B], 5, "STOP"), id_of(B), "a late message of the former holder");
+    table.says(&[B], 30, "START");
+    assert_eq!([P, B].map(|id| table.listed(id)), ["", ""].map(str::to_owned));
+}
+
+#[test]
+fn an_old_message_of_an_earlier_holder_does_not_take_the_number_back() {
+    let mut table = Table::default();
+    table.says(&[P, C], 10, "hello");
+    assert_eq!(table.says(&[P, B], 5, "STOP"), id_of(B));
+    assert_eq!([P, B, C].map(|id| table.listed(id)), ["O", "O", "O"].map(str::to_owned));
+    assert_eq!(table.shows(C).0, P);
+    assert_eq!(table.says(&[P], 5, "hello"), id_of(B));
+}
+
+#[test]
+fn a_user_id_that_is_seen_with_another_number_has_moved_there() {
+    let mut table = Table::default();
+    table.says(&[P, B], 1, "hello");
+    table.says(&[Q, B], 10, "hello");
+    assert_eq!(table.says(&[P, B], 5, "STOP"), id_of(Q), "a late message from the old number");
+    assert_eq!([P, B, Q].map(|id| table.shows(id)), [P, B, Q].map(|_| (Q.to_owned(), "O".to_owned())));
+    assert_eq!(table.says(&[P], 11, "START"), id_of(P));
+    assert_eq!(table.listed(Q), "O");
+}
+
+#[test]
+fn a_change_of_user_id_is_followed_with_and_without_a_number() {
+    for with in [&[B][..], &[P, B]] {
+        let mut table = Table::default();
+        table.says(with, 1, "STOP");
+        table.moves(&[B], &[C], 10);
+        assert_eq!(table.shows(B), table.shows(C));
+        assert_eq!(table.listed(C), "O");
+        table.says(&[C], 20, "START");
+        assert_eq!((table.listed(B), table.listed(C)), ("O".to_owned(), String::new()));
+        assert_eq!(table.says(&[B], 5, "STOP"), table.person(C).id().clone());
+    }
+}
+
+#[test]
+fn number_and_user_id_that_change_together_are_followed_in_any_order() {
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [0, 2, 1], [1, 2, 0], [2, 0, 1]] {
+        let mut table = Table::default();
+        table.says(&[P, B], 1, "STOP");
+        for step in order {
+            match step {
+                0 => table.moves(&[P], &[Q], 10),
+                1 => table.moves(&[B], &[C], 10),
+                _ => table.says(&[Q, C], 20, "hello"),
+            };
+        }
+        assert_eq!([P, B, C, Q].map(|id| table.shows(id)), [P; 4].map(|_| (Q.to_owned(), "O".to_owned())), "{order:?}");
+    }
+}
+
+#[test]
+fn a_contact_that_is_known_where_somebody_moves_is_the_same_person() {
+    let mut table = Table::default();
+    table.says(&[P], 1, "hello");
+    table.says(&[Q], 2, "STOP");
+    table.moves(&[P], &[Q], 10);
+    assert_eq!(table.shows(P), (Q.to_owned(), "O".to_owned()));
+}
+
+#[test]
+fn who_was_erased_stays_suppressed_under_ids_that_come_up_later() {
+    let mut table = Table::default();
+    let suppression = Suppression { opted_out: true, ..Suppression::default() };
+    let tombstone = Place { former: None, now: Standing::Erased { suppression, at: time(5000) } };
+    table.places.insert(id_of(P), tombstone.clone());
+    table.says(&[P, B], 10, "hello");
+    assert_eq!((&table.places[&id_of(P)], &table.places[&id_of(B)]), (&tombstone, &tombstone));
+    table.says(&[P, B], 11, "START");
+    assert_eq!((table.shows(B), table.listed(P)), ((P.to_owned(), String::new()), String::new()));
+}
+
+#[test]
+fn stretches_part_the_history_of_an_id_between_its_holders() {
+    let mut table = Table::default();
+    table.says(&[P, B], 1, "STOP");
+    table.moves(&[P], &[Q], 10);
+    table.says(&[P, C], 20, "START");
+    let holders = |table: &mut Table, at| -> Vec<&str> {
+        let stretches = [Q, P].map(|id| table.person(id).stretches());
+        let holds = |stretches: &[Stretch]| stretches.iter().any(|part| part.id == id_of(P) && part.holds(at));
+        [Q, P].into_iter().zip(stretches).filter(|(_, stretches)| holds(stretches)).map(|(id, _)| id).collect()
+    };
+    assert_eq!(holders(&mut table, time(10_999)), [Q]);
+    assert_eq!(holders(&mut table, time(11_000)), [P]);
+}
+
+#[test]
+fn links_are_found_with_one_more_look() {
+    let mut table = Table::default();
+    table.says(&[P, B], 1, "hello");
+    let known = table.places.clone();
+    let mut read = Places::from([(id_of(B), known[&id_of(B)].clone())]);
+    let sighting = Sighting::then(id_of(B), time(9000));
+    assert_eq!(identify(&sighting, &read).unwrap_err(), Unread(id_of(P)));
+    read.insert(id_of(P), known[&id_of(P)].clone());
+    assert_eq!(identify(&sighting, &read).unwrap().id(), &id_of(P));
+}

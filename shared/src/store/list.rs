@@ -1,0 +1,106 @@
+//! The contacts of a tenant, page by page.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::key::{self, Item, Key};
+use super::place;
+use super::request::{unavailable, unreadable};
+use super::{StoreError, Tenant};
+use crate::contact::Contact;
+use crate::id::{ContactId, Shard};
+
+/// Where a page of contacts begins: behind this id, or at the beginning of the shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The shard.
+    pub shard: Shard,
+    /// The last id that was looked at in that shard.
+    pub after: Option<ContactId>,
+}
+
+/// Some contacts, and where to go on.
+#[derive(Debug)]
+pub struct ContactPage {
+    /// The contacts, by shard and id.
+    pub contacts: Vec<(ContactId, Contact)>,
+    /// Where the next page begins, unless this is the last one.
+    pub next: Option<Position>,
+}
+
+impl Tenant {
+    /// Up to `limit` contacts that are `wanted`, among those whose id begins with `prefix`. The page may be shorter than
+    /// that and still not be the last one: looking for rare contacts ends after two thousand of them.
+    ///
+    /// # Errors
+    /// Something could not be read.
+    pub async fn contacts(
+        &self,
+        from: &Position,
+        prefix: &str,
+        limit: usize,
+        wanted: impl Fn(&Contact) -> bool,
+    ) -> Result<ContactPage, StoreError> {
+        let mut contacts = Vec::new();
+        let mut looked_at = 0;
+        let mut from = from.clone();
+        loop {
+            let (items, last) = self.contacts_after(&from, prefix).await?;
+            looked_at += items.len();
+            for (id, item) in items {
+                from.after = Some(id.clone());
+                let Some(contact) = place::listed_contact(item)? else { continue };
+                if contact.is_known() && wanted(&contact) {
+                    contacts.push((id, contact));
+                    if contacts.len() == limit {
+                        return Ok(ContactPage { contacts, next: Some(from) });
+                    }
+                }
+            }
+            if last {
+                match from.shard.and_later().nth(1) {
+                    Some(shard) => from = Position { shard, after: None },
+                    None => return Ok(ContactPage { contacts, next: None }),
+                }
+            }
+            if looked_at >= LOOKED_AT {
+                return Ok(ContactPage { contacts, next: Some(from) });
+            }
+        }
+    }
+
+    /// The items of a shard behind a position, and whether they were its last.
+    async fn contacts_after(
+        &self,
+        from: &Position,
+        prefix: &str,
+    ) -> Result<(Vec<(ContactId, Item)>, bool), StoreError> {
+        let partition = key::contacts(&self.id, from.shard);
+        let start = from.after.as_ref().map(|after| Key { pk: partition.clone(), sk: after.to_string() }.into_item());
+        let query = self.store.client.query().table_name(&*self.store.table).consistent_read(true);
+        let query = if prefix.is_empty() {
+            query.key_condition_expression("pk = :pk")
+        } else {
+            query
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
+        };
+        let answer = query
+            .expression_attribute_values(":pk", AttributeValue::S(partition))
+            .set_exclusive_start_key(start)
+            .limit(PAGE)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        let last = answer.last_evaluated_key.is_none();
+        let id = |item: &Item| Key::of(item)?.sk.parse().ok();
+        let items = answer.items.unwrap_or_default().into_iter();
+        let items = items.map(|item| Ok((id(&item).ok_or_else(|| unreadable("contact"))?, item)));
+        Ok((items.collect::<Result<_, StoreError>>()?, last))
+    }
+}
+
+/// Contacts that one query reads.
+const PAGE: i32 = 250;
+
+/// Contacts that the making of one page looks at before it gives up finding more.
+const LOOKED_AT: usize = 2_000;

@@ -1,0 +1,495 @@
+//! One person under several ids: number and user id, numbers that change, numbers that change hands.
+
+use std::convert::Infallible;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::http::{Method, StatusCode};
+use consent::contact::Source;
+use consent::decision::{Decision, decide_switch};
+use consent::event::{Event, HistoryKey, Kind};
+use consent::id::{ContactId, EventId};
+use consent::identity::{Ids, Person, Sighting};
+use consent::store::{Change, Known, Store, Tenant, Wanted};
+use consent::time::Time;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+use tests::{World, webhook};
+use tokio::runtime::Runtime;
+
+const PHONE: &str = "14155550123";
+const NEW_PHONE: &str = "14155550124";
+const USER: &str = "US.13491208655302741918";
+const NEW_USER: &str = "US.20000000000000000001";
+
+/// A text message by number, user id or both.
+fn text(id: &str, (phone, user): (Option<&str>, Option<&str>), seconds: i64, text: &str) -> Value {
+    let mut message = json!({"id": id, "timestamp": seconds.to_string(), "type": "text", "text": {"body": text}});
+    if let Some(phone) = phone {
+        message["from"] = phone.into();
+    }
+    if let Some(user) = user {
+        message["from_user_id"] = user.into();
+    }
+    message
+}
+
+/// The news that a number was changed.
+fn changed_number(id: &str, from: &str, to: &str, seconds: i64) -> Value {
+    json!({"id": id, "from": from, "timestamp": seconds.to_string(), "type": "system",
+        "system": {"type": "user_changed_number", "wa_id": to, "body": "changed"}})
+}
+
+/// The news that a user id was changed.
+fn changed_user(id: &str, from: &str, to: &str, seconds: i64) -> Value {
+    json!({"id": id, "timestamp": seconds.to_string(), "type": "system",
+        "system": {"type": "user_changed_user_id", "user_id": to, "previous_user_id": from}})
+}
+
+/// WhatsApp delivers a message, and time passes.
+async fn deliver(world: &World, message: Value) {
+    assert_eq!(world.post_webhook(&webhook(&[message])).await, StatusCode::OK);
+    world.wait(1);
+}
+
+/// Somebody writes now.
+async fn says(world: &World, ids: (Option<&str>, Option<&str>), words: &str) {
+    static MESSAGES: AtomicU32 = AtomicU32::new(0);
+    let id = format!("wamid.identity.{}", MESSAGES.fetch_add(1, Ordering::Relaxed));
+    deliver(world, text(&id, ids, world.seconds(), words)).await;
+}
+
+/// Why each of these would be skipped in a campaign; empty for whoever gets it.
+async fn skipped<const N: usize>(world: &World, ids: [&str; N]) -> [String; N] {
+    let mut reasons = Vec::new();
+    for id in ids {
+        let campaign = json!({"tenant_id": "demo", "category": "marketing", "contacts": [id]});
+        let report = world.filter(&campaign).await.unwrap();
+        reasons.push(report["skipped"][0]["reason"].as_str().unwrap_or_default().to_owned());
+    }
+    reasons.try_into().unwrap()
+}
+
+#[tokio::test]
+async fn a_customer_without_a_number_opts_out_and_in_like_any_other() {
+    let world = World::start().await;
+    says(&world, (None, Some(USER)), "STOP").await;
+    assert_eq!(skipped(&world, [USER]).await, ["opted_out"]);
+    let list = world.ask(Method::GET, "/contacts?status=opted_out", None).await.expect(StatusCode::OK);
+    assert_eq!((&list["contacts"][0]["id"], &list["contacts"][0]["user_id"]), (&json!(USER), &json!(USER)));
+    world.sweep().await;
+    says(&world, (None, Some(USER)), "START").await;
+    world.sweep().await;
+    let sent = world.system.graph().outbox();
+    assert_eq!(sent.len(), 2);
+    assert!(sent.iter().all(|message| message["recipient"] == USER && message.get("to").is_none()));
+    assert_eq!(skipped(&world, [USER]).await, [""]);
+}
+
+#[tokio::test]
+async fn whoever_was_seen_under_both_ids_is_one_contact_under_either() {
+    let world = World::start().await;
+    says(&world, (Some(PHONE), Some(USER)), "hello").await;
+    assert_eq!(world.contact(PHONE).await, None, "an id is nothing to show");
+    says(&world, (None, Some(USER)), "STOP").await;
+    assert_eq!(skipped(&world, [PHONE, USER]).await, ["opted_out", "opted_out"]);
+    let contact = world.contact(USER).await.unwrap();
+    assert_eq!((&contact["id"], &contact["user_id"]), (&json!("+14155550123"), &json!(USER)));
+    assert_eq!(world.contact(PHONE).await, Some(contact));
+    assert_eq!(world.history(PHONE).await, world.history(USER).await);
+    assert_eq!(world.history(PHONE).await.len(), 1);
+    says(&world, (Some(PHONE), None), "START").await;
+    assert_eq!(skipped(&world, [PHONE, USER]).await, ["", ""]);
+    assert_eq!(world.history(USER).await.len(), 2);
+    let list = world.ask(Method::GET, "/contacts", None).await.expect(StatusCode::OK);
+    assert_eq!(list["contacts"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn two_contacts_that_turn_out_to_be_one_take_the_stricter_state_and_nobody_is_told() {
+    let world = World::start().await;
+    says(&world, (Some(PHONE), None), "STOP").await;
+    says(&world, (None, Some(USER)), "STOP").await;
+    says(&world, (None, Some(USER)), "START").await;
+    world.sweep().await;
+    let sent = world.system.graph().outbox().len();
+    says(&world, (Some(PHONE), Some(USER)), "hello").await;
+    assert_eq!(skipped(&world, [PHONE, USER]).await, ["opted_out", "opted_out"]);
+    let merge = world.history(USER).await[0].clone();
+    assert_eq!(
+        (&merge["kind"], &merge["source"], &merge["effect"]),
+        (&json!("merge"), &json!("merge"), &json!("changed"))
+    );
+    assert_eq!((&merge["confirmation"], merge["at"].as_str().unwrap().len()), (&Value::Null, 24));
+    world.sweep().await;
+    assert_eq!(world.system.graph().outbox().len(), sent);
+    assert_eq!(world.contact(USER).await.unwrap()["source"], "merge");
+}
+
+#[tokio::test]
+async fn a_start_under_both_ids_brings_back_whoever_stopped_under_one() {
+    let world = World::start().await;
+    says(&world, (Some(PHONE), None), "START").await;
+    says(&world, (None, Some(USER)), "STOP").await;
+    says(&world, (Some(PHONE), Some(USER)), "START").await;
+    assert_eq!(skipped(&world, [PHONE, USER]).await, ["", ""]);
+    assert_eq!(world.history(PHONE).await[0]["effect"], "changed");
+}
+
+#[tokio::test]
+async fn learning_a_link_costs_one_transaction_once() {
+    let world = World::start().await;
+    says(&world, (Some("14155550199"), None), "warms the channel and the secret").await;
+    let counts = |read: usize, written: usize| {
+        let counts = [("BatchGetItem".to_owned(), read), ("TransactWriteItems".to_owned(), written)];
+        counts.into_iter().filter(|(_, count)| *count > 0).collect::<Vec<_>>()
+    };
+    for (ids, words, read, written) in [
+        ((Some(PHONE), Some(USER)), "hello", 1, 1),
+        ((Some(PHONE), Some(USER)), "hello again", 1, 0),
+        ((Some(PHONE), Some(USER)), "STOP", 1, 1),
+        ((None, Some(USER)), "START", 2, 1),
+        ((None, Some(USER)), "thank you", 1, 0),
+    ] {
+        world.calls.reset();
+        says(&world, ids, words).await;
+        assert_eq!(world.calls.counts(), counts(read, written), "{words}");
+        assert!(world.calls.read_units() <= 5.0 * f64::from(u8::try_from(read).unwrap()), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_changed_number_takes_the_contact_along_and_stays_suppressed() {
+    let world = World::start().await;
+    says(&world, (Some(PHONE), Some(USER)), "STOP").await;
+    let changed = world.seconds();
+    let news = changed_number("wamid.news", PHONE, NEW_PHONE, changed);
+    for _ in 0..2 {
+        deliver(&world, news.clone()).await;
+    }
+    assert_eq!(skipped(&world, [PHONE, NEW_PHONE, USER]).await, ["opted_out"; 3]);
+    for id in [PHONE, NEW_PHONE, USER] {
+        let contact = world.contact(id).await.unwrap();
+        assert_eq!((&contact["id"], &contact["phone"]), (&json!("+14155550124"), &json!(NEW_PHONE)), "{id}");
+        let kinds: Vec<Value> = world.history(id).await.into_iter().map(|event| event["kind"].clone()).collect();
+        assert_eq!(kinds, ["id_change", "opt_out"], "{id}");
+    }
+    says(&world, (Some(NEW_PHONE), Some(USER)), "START").await;
+    assert_eq!(skipped(&world, [PHONE, NEW_PHONE, USER]).await, ["opted_out", "", ""]);
+    // Somebody else has the old number now.
+    says(&world, (Some(PHONE), None), "START").await;
+    assert_eq!(skipped(&world, [PHONE, NEW_PHONE]).await, ["", ""]);
+    says(&world, (Some(PHONE), None), "STOP").await;
+    assert_eq!(skipped(&world, [PHONE, NEW_PHONE]).await, ["opted_out", ""]);
+    assert_eq!(world.history(PHONE).await.len(), 2, "the history of the new holder alone");
+    // What the old number said before the change, and comes only now, is the old holder's.
+    deliver(&world, text("wamid.late", (Some(PHONE), None), changed - 1, "START")).await;
+    assert_eq!(world.history(NEW_PHONE).await.iter().filter(|event| event["id"] == "wamid.late").count(), 1);
+    assert_eq!(skipped(&world, [PHONE, NEW_PHONE]).await, ["opted_out", ""]);
+}
+
+#[tokio::test]
+async fn a_late_stop_from_the_old_number_reaches_the_person_who_moved() {
+    let world = World::start().await;
+    let changed = world.seconds();
+    deliver(&world, changed_number("wamid.news", PHONE, NEW_PHONE, changed)).await;
+    deliver(&world, text("wamid.late", (Some(PHONE), None), changed - 5, "STOP")).await;
+    assert_eq!(skipped(&world, [PHONE, NEW_PHONE]).await, ["opted_out"; 2]);
+    world.sweep().await;
+    assert_eq!(world.sent().len(), 1);
+    let history = world.history(NEW_PHONE).await;
+    let late = history.iter().find(|event| event["id"] == "wamid.late").unwrap();
+    assert_eq!(late["confirmation"]["state"], "sent");
+}
+
+#[tokio::test]
+async fn a_changed_user_id_takes_the_contact_along() {
+    let world = World::start().await;
+    says(&world, (None, Some(USER)), "STOP").await;
+    deliver(&world, changed_user("wamid.news", USER, NEW_USER, world.seconds())).await;
+    assert_eq!(skipped(&world, [USER, NEW_USER]).await, ["opted_out"; 2]);
+    assert_eq!(world.contact(USER).await.unwrap()["id"], NEW_USER);
+    says(&world, (None, Some(NEW_USER)), "START").await;
+    assert_eq!(skipped(&world, [USER, NEW_USER]).await, ["opted_out", ""]);
+}
+
+#[tokio::test]
+async fn a_number_with_another_user_id_has_a_new_holder() {
+    let world = World::start().await;
+    says(&world, (Some(PHONE), Some(USER)), "STOP").await;
+    says(&world, (Some(PHONE), Some(NEW_USER)), "START").await;
+    assert_eq!(skipped(&world, [PHONE, NEW_USER, USER]).await, ["", "", "opted_out"]);
+    assert_eq!(world.contact(USER).await.unwrap()["id"], USER);
+    assert_eq!(world.contact(NEW_USER).await.unwrap()["id"], "+14155550123");
+}
+
+#[tokio::test]
+async fn staff_reaches_the_same_person_under_either_id() {
+    let world = World::start().await;
+    says(&world, (Some(PHONE), Some(USER)), "hello").await;
+    assert_eq!(world.switch(USER, "opted_out").await["id"], "+14155550123");
+    assert_eq!(skipped(&world, [PHONE, USER]).await, ["opted_out"; 2]);
+    world.block(PHONE, true).await.expect(StatusCode::OK);
+    assert_eq!(skipped(&world, [PHONE, USER]).await, ["blocked"; 2]);
+    world.block(USER, false).await.expect(StatusCode::OK);
+    let changes = json!({"changes": [{"id": USER, "status": "opted_in"}, {"id": PHONE, "status": "opted_out"}]});
+    let report = world.ask(Method::POST, "/contacts/batch", Some(changes)).await.expect(StatusCode::OK);
+    assert_eq!(
+        (&report["results"][0]["outcome"], &report["results"][1]["outcome"]),
+        (&json!("refused"), &json!("unchanged"))
+    );
+}
+
+#[tokio::test]
+async fn erasing_by_one_id_forgets_all_and_keeps_all_suppressed() {
+    let world = World::start().await;
+    says(&world, (Some(PHONE), Some(USER)), "STOP").await;
+    deliver(&world, changed_number("wamid.news", PHONE, NEW_PHONE, world.seconds())).await;
+    let erased = world.ask(Method::DELETE, &format!("/contacts/{USER}"), None).await;
+    assert_eq!(erased.status, StatusCode::NO_CONTENT);
+    assert_eq!(skipped(&world, [PHONE, NEW_PHONE, USER]).await, ["opted_out"; 3]);
+    for id in [PHONE, NEW_PHONE, USER] {
+        assert_eq!(world.history(id).await, Vec::<Value>::new(), "{id}");
+        let contact = world.contact(id).await.unwrap();
+        assert_eq!(
+            (&contact["status"], contact.get("phone"), contact.get("user_id")),
+            (&json!("opted_out"), None, None)
+        );
+    }
+    let items = world.system.dynamodb().scan().table_name(local::TABLE).send().await.unwrap().items.unwrap();
+    let tombstones = items.iter().filter(|item| item.contains_key("erased_at"));
+    assert!(tombstones.clone().all(|item| item.len() == 4), "letters and time, and nothing else");
+    assert_eq!(tombstones.count(), 3);
+}
+
+#[tokio::test]
+async fn the_words_of_one_person_under_two_ids_are_decided_in_order() {
+    let world = World::start().await;
+    let now = world.seconds();
+    let messages = [
+        text("wamid.1", (Some(PHONE), None), now, "STOP"),
+        text("wamid.2", (Some(PHONE), Some(USER)), now + 1, "hello"),
+        text("wamid.3", (None, Some(USER)), now + 2, "START"),
+        text("wamid.4", (Some(PHONE), None), now + 3, "STOP"),
+    ];
+    assert_eq!(world.post_webhook(&webhook(&messages)).await, StatusCode::OK);
+    let effects: Vec<Value> = world.history(USER).await.into_iter().map(|event| event["effect"].clone()).collect();
+    assert_eq!(effects, ["changed", "changed", "changed"]);
+    assert_eq!(skipped(&world, [PHONE, USER]).await, ["opted_out"; 2]);
+}
+
+// A stop against the learning of its link, at every interleaving of what the two read and write.
+
+/// What one of the two does.
+struct Task {
+    sighting: Sighting,
+    event: Option<Event>,
+    known: Known,
+}
+
+impl Task {
+    fn new(sighting: Sighting, stops: bool, at: Time) -> Self {
+        let event = Event {
+            key: HistoryKey { time: at, id: EventId::unique() },
+            at,
+            received_at: at,
+            kind: Kind::OptOut,
+            source: Source::Keyword,
+            by: "customer".to_owned(),
+            channel: None,
+            words: None,
+            keyword: None,
+            note: None,
+            evidence: None,
+        };
+        Self { sighting, event: stops.then_some(event), known: Known::default() }
+    }
+
+    async fn read(&mut self, tenant: &Tenant) {
+        self.known = tenant.people(&[&self.sighting]).await.unwrap().known();
+    }
+
+    async fn write(&mut self, tenant: &Tenant, now: Time) {
+        let wanted = Wanted { sighting: &self.sighting, places: &[], recipient: None };
+        let decide = |person: &Person| {
+            Ok::<_, Infallible>(match &self.event {
+                Some(event) => decide_switch(&person.contact, event.clone(), &consent::decision::Profile::default()),
+                None => Decision::nothing(&person.contact),
+            })
+        };
+        let change = tenant.change(wanted, &mut self.known, now, decide).await.unwrap();
+        assert!(matches!(change, Change::Made { .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_stop_that_races_with_what_teaches_its_link_counts_under_every_id() {
+    let world = World::start().await;
+    let store = Store::new(world.system.dynamodb().clone(), local::TABLE);
+    let tenant = store.tenant(&"demo".parse().unwrap());
+    let at = world.clock.now();
+    let ids = |phone: Option<&str>, user: Option<&str>| {
+        let id = |text: &str| text.parse::<ContactId>().unwrap();
+        Ids { phone: phone.map(id), user: user.map(id) }
+    };
+    let interleavings = [[0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 1, 0], [1, 0, 0, 1], [1, 0, 1, 0], [1, 1, 0, 0]];
+    let mut number = 0;
+    for order in interleavings {
+        for (by_phone, by_user) in [(true, false), (false, true), (true, true)] {
+            for moves in [false, true] {
+                number += 1;
+                let (phone, new_phone) = (format!("+1415555{number:04}0"), format!("+1415555{number:04}1"));
+                let user = format!("US.{number}");
+                let sighting = |ids, moved_to| Sighting { ids, moved_to, at: Some(at), joins_at: at };
+                let stop_ids = ids(by_phone.then_some(&*phone), by_user.then_some(&*user));
+                let link = sighting(ids(Some(&phone), Some(&user)), None);
+                let lesson = if moves {
+                    let mut first = Task::new(link, false, at);
+                    first.read(&tenant).await;
+                    first.write(&tenant, at).await;
+                    sighting(ids(Some(&phone), None), Some(ids(Some(&new_phone), None)))
+                } else {
+                    link
+                };
+                let mut tasks = [Task::new(sighting(stop_ids, None), true, at), Task::new(lesson, false, at)];
+                let mut has_read = [false; 2];
+                for turn in order {
+                    if has_read[turn] {
+                        tasks[turn].write(&tenant, at).await;
+                    } else {
+                        tasks[turn].read(&tenant).await;
+                        has_read[turn] = true;
+                    }
+                }
+                let holders = if moves { vec![&*new_phone, &*user] } else { vec![&*phone, &*user] };
+                for id in holders {
+                    assert_eq!(
+                        skipped(&world, [id]).await,
+                        ["opted_out"],
+                        "{order:?} {by_phone} {by_user} {moves} {id}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+// Random histories over a number, a user id and both.
+
+/// Something that is said, before or after the two ids are seen together.
+#[derive(Clone, Debug)]
+struct Said {
+    stop: bool,
+    second: i64,
+    ids: By,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Phone,
+    User,
+    Both,
+}
+
+fn said(ids: impl Strategy<Value = By>) -> impl Strategy<Value = Said> {
+    (any::<bool>(), 0i64..30, ids).prop_map(|(stop, second, ids)| Said { stop, second, ids })
+}
+
+/// The times of the newest stop and start.
+#[derive(Clone, Copy, Default)]
+struct Newest {
+    stop: Option<i64>,
+    start: Option<i64>,
+}
+
+impl Newest {
+    fn hear(&mut self, said: &Said) {
+        if said.stop {
+            self.stop = self.stop.max(Some(said.second * 1000 + 999));
+        } else {
+            self.start = self.start.max(Some(said.second * 1000));
+        }
+    }
+
+    fn is_out(self) -> bool {
+        self.stop.is_some() && self.stop >= self.start
+    }
+}
+
+async fn play(
+    world: &World,
+    number: u32,
+    apart: &[Said],
+    link: i64,
+    together: &[Said],
+    order: &[usize],
+) -> Result<(), TestCaseError> {
+    let (phone, user) = (format!("1415556{number:04}"), format!("US.9{number}"));
+    let ids = |by: By| ((by != By::User).then_some(&*phone), (by != By::Phone).then_some(&*user));
+    let begun = 1_795_000_000;
+    let message = |kind: &str, index: usize, said: &Said| {
+        let words = if said.stop { "STOP" } else { "START" };
+        text(&format!("wamid.{number}.{kind}.{index}"), ids(said.ids), begun + said.second, words)
+    };
+    let post = async |message: Value| world.post_webhook(&webhook(&[message])).await;
+
+    let [mut by_phone, mut by_user] = [Newest::default(); 2];
+    for (index, said) in apart.iter().enumerate() {
+        prop_assert_eq!(post(message("apart", index, said)).await, StatusCode::OK);
+        if said.ids == By::Phone { by_phone.hear(said) } else { by_user.hear(said) }
+    }
+    let before = skipped(world, [&phone, &user]).await;
+    prop_assert_eq!(before.clone().map(|reason| !reason.is_empty()), [by_phone.is_out(), by_user.is_out()]);
+    let hello = text(&format!("wamid.{number}.link"), ids(By::Both), begun + link, "hello");
+    prop_assert_eq!(post(hello).await, StatusCode::OK);
+    let after = skipped(world, [&phone, &user]).await;
+    prop_assert_eq!(&after[0], &after[1]);
+    for before in &before {
+        prop_assert!(before.is_empty() || after[0] == *before, "joining loosened what an id had");
+    }
+
+    let mut both = Newest { stop: by_phone.stop.max(by_user.stop), start: by_phone.start.max(by_user.start) };
+    let met = by_phone.stop.is_some() && by_user.stop.is_some();
+    if by_phone.is_out() != by_user.is_out() && (met || !both.is_out()) {
+        both.stop = both.stop.max(both.start).max(Some(link * 1000 + 999));
+    }
+    prop_assert_eq!(!after[0].is_empty(), both.is_out());
+    let mut heard = vec![false; together.len()];
+    for index in order {
+        // Every other delivery is of something that was said before the link was learnt: a repeat, which changes nothing.
+        if let Some(said) = apart.get(*index % (apart.len() + 1)) {
+            prop_assert_eq!(post(message("apart", index % (apart.len() + 1), said)).await, StatusCode::OK);
+        }
+        if together.is_empty() {
+            continue;
+        }
+        let index = index % together.len();
+        prop_assert_eq!(post(message("together", index, &together[index])).await, StatusCode::OK);
+        if !std::mem::replace(&mut heard[index], true) {
+            both.hear(&together[index]);
+        }
+        let now = skipped(world, [&phone, &user]).await;
+        prop_assert_eq!(now.map(|reason| !reason.is_empty()), [both.is_out(); 2]);
+    }
+    prop_assert_eq!(world.history(&phone).await, world.history(&user).await);
+    Ok(())
+}
+
+#[test]
+fn any_history_over_both_ids_is_one_once_they_are_linked_and_joining_never_loosens() {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+    static NUMBERS: AtomicU32 = AtomicU32::new(0);
+    let world = RUNTIME.block_on(World::start());
+    let mut runner = TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });
+    let apart = prop::collection::vec(said(prop_oneof![Just(By::Phone), Just(By::User)]), 0..5);
+    let together = prop::collection::vec(said(prop_oneof![Just(By::Phone), Just(By::User), Just(By::Both)]), 0..5);
+    let histories = (apart, 0i64..30, together, prop::collection::vec(any::<usize>(), 0..8));
+    let outcome = runner.run(&histories, |(apart, link, together, order)| {
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        RUNTIME.block_on(play(&world, number, &apart, link, &together, &order))
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
