@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::config::interceptors::{
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents, SharedInterceptor};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use axum::Router;
 use axum::extract::State;
@@ -69,7 +70,7 @@ impl Calls {
         self.0.lock().unwrap().counts.values().sum()
     }
 
-    /// The read units that batches consumed.
+    /// The read units that batches and queries consumed, where they ask to be told.
     pub fn read_units(&self) -> f64 {
         self.0.lock().unwrap().read_units
     }
@@ -131,12 +132,16 @@ impl Intercept for Calls {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Ok(output) = context.output_or_error()
-            && let Some(batch) = output.downcast_ref::<BatchGetItemOutput>()
-        {
-            let consumed = batch.consumed_capacity().iter().filter_map(ConsumedCapacity::capacity_units);
-            self.0.lock().unwrap().read_units += consumed.sum::<f64>();
-        }
+        let Ok(output) = context.output_or_error() else { return Ok(()) };
+        let consumed: Vec<&ConsumedCapacity> = if let Some(batch) = output.downcast_ref::<BatchGetItemOutput>() {
+            batch.consumed_capacity().iter().collect()
+        } else if let Some(query) = output.downcast_ref::<QueryOutput>() {
+            query.consumed_capacity().into_iter().collect()
+        } else {
+            Vec::new()
+        };
+        let units = consumed.into_iter().filter_map(ConsumedCapacity::capacity_units).sum::<f64>();
+        self.0.lock().unwrap().read_units += units;
         Ok(())
     }
 }

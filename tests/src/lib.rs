@@ -9,6 +9,7 @@
 )]
 
 mod calls;
+pub mod cost;
 mod counted;
 mod stream;
 mod whatsapp;

@@ -32,7 +32,7 @@ impl Key {
     }
 
     pub(super) fn suppression(tenant: &TenantId, id: &ContactId) -> Self {
-        Self { pk: format!("T#{tenant}#S#{}", id.shard()), sk: id.to_string() }
+        Self { pk: suppressions(tenant, id.shard()), sk: id.to_string() }
     }
 
     pub(super) fn history(tenant: &TenantId, id: &ContactId, key: &HistoryKey) -> Self {
@@ -56,6 +56,11 @@ impl Key {
 /// The partition of a tenant's contacts, links and tombstones of one shard.
 pub(super) fn contacts(tenant: &TenantId, shard: Shard) -> String {
     format!("T#{tenant}#C#{shard}")
+}
+
+/// The partition of a tenant's suppression list of one shard.
+pub(super) fn suppressions(tenant: &TenantId, shard: Shard) -> String {
+    format!("T#{tenant}#S#{shard}")
 }
 
 /// The partition of what happened to one contact.

@@ -51,13 +51,16 @@ impl Store {
     async fn batch_get_chunk(&self, keys: Vec<Key>) -> Result<Vec<(Key, Item)>, StoreError> {
         let mut found = Vec::new();
         let mut left: Vec<Item> = keys.into_iter().map(Key::into_item).collect();
-        for attempt in 0..ATTEMPTS {
+        // How often in a row nothing at all was processed.
+        let mut idle = 0;
+        while idle < ATTEMPTS {
             if left.is_empty() {
                 return Ok(found);
             }
-            if attempt > 0 {
-                pause(attempt).await;
+            if idle > 0 {
+                pause(idle).await;
             }
+            let asked = left.len();
             let wanted =
                 KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build().expect("keys are set");
             let answer = self
@@ -77,8 +80,9 @@ impl Store {
                 .into_values()
                 .flat_map(|unprocessed| unprocessed.keys)
                 .collect();
+            idle = if left.len() < asked { u32::from(!left.is_empty()) } else { idle + 1 };
         }
-        if left.is_empty() { Ok(found) } else { Err(StoreError::Unavailable("keys stay unprocessed".to_owned())) }
+        Err(StoreError::Unavailable("keys stay unprocessed".to_owned()))
     }
 
     /// Writes all or nothing. While others write there, or too much is asked of the table, it is tried again.

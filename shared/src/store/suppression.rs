@@ -1,13 +1,39 @@
-//! The suppression list, as campaigns read it.
+//! The suppression list, as campaigns read it: by whichever way costs fewer read units.
+//!
+//! Looking recipients up costs a unit each. Reading the list costs a unit for every 4 KiB of it, which is well over a
+//! hundred entries. So a batch is looked up where the list is long for it, and the list is read where the batch is large.
+//! How long the list is, one small query tells: its first entries within the range that the batch spans.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::key::{Item, Key};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+
+use super::key::{self, Item, Key};
+use super::request::{unavailable, unreadable};
 use super::{StoreError, Tenant};
 use crate::contact::{Status, Suppression};
-use crate::id::ContactId;
+use crate::id::{ContactId, Shard};
 use crate::identity::Sighting;
 use crate::time::Time;
+
+/// Entries of the list that were read together.
+pub type Entries = Vec<(ContactId, Suppression)>;
+
+/// Shards that are read at a time for a batch.
+const AT_ONCE: usize = 16;
+
+/// Shards that are read at a time for the whole list: a page takes twenty times its size until it is taken over.
+const WHOLE_AT_ONCE: usize = 2;
+
+/// The largest part of what looking a batch up costs that may be spent on finding out whether something else costs less.
+const PROBE_SHARE: f64 = 0.04;
+
+/// Bytes that a read unit pays for.
+const UNIT_BYTES: f64 = 4096.0;
+
+/// Bytes of a long entry of a phone number, and of a user id.
+const ENTRY_BYTES: [f64; 2] = [100.0, 250.0];
 
 impl Tenant {
     /// Who of these is suppressed, and why. Complete or an error, never a part.
@@ -15,11 +41,28 @@ impl Tenant {
     /// # Errors
     /// Some of it could not be read.
     pub async fn suppressions(&self, ids: &[ContactId]) -> Result<HashMap<ContactId, Suppression>, StoreError> {
-        let keys = ids.iter().map(|id| Key::suppression(&self.id, id));
-        let items = self.store.batch_get(keys).await?;
-        let listed =
-            ids.iter().filter_map(|id| Some((id.clone(), reasons(items.get(&Key::suppression(&self.id, id))?))));
-        Ok(listed.collect())
+        let batch = Batch::new(ids);
+        let Some(probe) = batch.probe() else { return self.look_up(batch).await };
+        let first = self.page(&probe.range, None, Some(probe.limit)).await?;
+        if batch.lookup_units() <= batch.list_units(&probe.range, &first) {
+            return self.look_up(batch).await;
+        }
+        let rest = batch.ranges.iter().map(|(shard, range)| {
+            let begun = *shard == probe.range.shard;
+            let from = if begun { first.next.clone().map(Some) } else { Some(None) };
+            (range.clone(), from)
+        });
+        // Of the shard that was probed, reading goes on where the probe ended, if it did not read all of it.
+        let rest: Vec<_> = rest.filter_map(|(range, from)| Some(self.pages(range, from?))).collect();
+        let rest: Vec<Entries> = stream::iter(rest).flatten_unordered(AT_ONCE).try_collect().await?;
+        let listed = first.entries.into_iter().chain(rest.into_iter().flatten());
+        Ok(listed.filter(|(id, _)| batch.ids.contains(id)).collect())
+    }
+
+    /// The whole list, in no order. Its end is its end only where no error came before.
+    pub fn suppression_list(&self) -> impl Stream<Item = Result<Entries, StoreError>> + Send + '_ {
+        let shards = Shard::all().map(|shard| self.pages(Range { shard, span: None }, None));
+        stream::iter(shards).flatten_unordered(WHOLE_AT_ONCE)
     }
 
     /// What each of these said about marketing.
@@ -34,11 +77,141 @@ impl Tenant {
         let status = |sighting| Ok(briefing.person(sighting)?.contact.status());
         ids.iter().zip(&sightings).map(|(id, sighting)| Ok((id.clone(), status(sighting)?))).collect()
     }
+
+    async fn look_up(&self, batch: Batch<'_>) -> Result<HashMap<ContactId, Suppression>, StoreError> {
+        let items = self.store.batch_get(batch.ids.iter().map(|id| Key::suppression(&self.id, id))).await?;
+        items.values().map(entry).collect()
+    }
+
+    /// The pages of a range, one after the other.
+    fn pages(
+        &self,
+        range: Range,
+        from: Option<Item>,
+    ) -> impl Stream<Item = Result<Entries, StoreError>> + Send + use<> {
+        let tenant = self.clone();
+        let start = Some((range, from));
+        let pages = stream::try_unfold(start, move |at| {
+            let tenant = tenant.clone();
+            async move {
+                let Some((range, from)) = at else { return Ok(None) };
+                let page = tenant.page(&range, from, None).await?;
+                Ok(Some((page.entries, page.next.map(|next| (range, Some(next))))))
+            }
+        });
+        pages.boxed()
+    }
+
+    /// One page of a range; without a limit as much as DynamoDB reads at once, a mebibyte.
+    async fn page(&self, range: &Range, from: Option<Item>, limit: Option<i32>) -> Result<Page, StoreError> {
+        let query = self.store.client.query().table_name(&*self.store.table).consistent_read(true);
+        let partition = AttributeValue::S(key::suppressions(&self.id, range.shard));
+        let query = query.expression_attribute_values(":pk", partition);
+        let query = match &range.span {
+            None => query.key_condition_expression("pk = :pk"),
+            Some((first, last)) => query
+                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+                .expression_attribute_values(":first", AttributeValue::S(first.to_string()))
+                .expression_attribute_values(":last", AttributeValue::S(last.to_string())),
+        };
+        let answer = query
+            .projection_expression("sk, r")
+            .set_limit(limit)
+            .set_exclusive_start_key(from)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        let units = answer.consumed_capacity.and_then(|consumed| consumed.capacity_units).unwrap_or_default();
+        let entries = answer.items.unwrap_or_default().iter().map(entry).collect::<Result<_, _>>()?;
+        Ok(Page { entries, next: answer.last_evaluated_key, units })
+    }
 }
 
-/// Why an item is on the list. Being on it is reason enough: letters that this version does not know count as an opt-out.
-fn reasons(item: &Item) -> Suppression {
-    let letters = item.get("r").and_then(|letters| letters.as_s().ok()).map_or("", String::as_str);
-    let known = Suppression::from_letters(letters);
-    if known.is_empty() { Suppression { opted_out: true, ..known } } else { known }
+/// A part of the list: a shard, or what of it lies between two ids, both included.
+#[derive(Clone, Debug)]
+struct Range {
+    shard: Shard,
+    span: Option<(ContactId, ContactId)>,
+}
+
+/// A page of the list.
+struct Page {
+    entries: Entries,
+    next: Option<Item>,
+    units: f64,
+}
+
+/// A look at the list that is small for the batch.
+struct Probe {
+    range: Range,
+    limit: i32,
+}
+
+/// The recipients of a batch, each once, and the parts of the list in which they would stand.
+struct Batch<'a> {
+    ids: HashSet<&'a ContactId>,
+    ranges: BTreeMap<Shard, Range>,
+    in_shard: BTreeMap<Shard, Vec<&'a ContactId>>,
+}
+
+impl<'a> Batch<'a> {
+    fn new(ids: &'a [ContactId]) -> Self {
+        let ids: HashSet<&ContactId> = ids.iter().collect();
+        let mut in_shard: BTreeMap<Shard, Vec<&ContactId>> = BTreeMap::new();
+        for id in &ids {
+            in_shard.entry(id.shard()).or_default().push(id);
+        }
+        let range = |(shard, ids): (&Shard, &Vec<&ContactId>)| {
+            let (first, last) = (ids.iter().min()?, ids.iter().max()?);
+            Some((*shard, Range { shard: *shard, span: Some(((*first).clone(), (*last).clone())) }))
+        };
+        let ranges = in_shard.iter().filter_map(range).collect();
+        Self { ids, ranges, in_shard }
+    }
+
+    /// What looking all of them up costs.
+    fn lookup_units(&self) -> f64 {
+        units(self.ids.len())
+    }
+
+    /// How to find out what reading the list would cost, where that can be less at all: it is a unit a shard at least.
+    fn probe(&self) -> Option<Probe> {
+        if self.ids.len() <= self.ranges.len() {
+            return None;
+        }
+        let (shard, ids) = self.in_shard.iter().max_by_key(|(_, ids)| ids.len())?;
+        let entry = ENTRY_BYTES[usize::from(ids.iter().any(|id| !id.is_phone()))];
+        let most = (self.lookup_units() * PROBE_SHARE).max(1.0);
+        #[expect(clippy::cast_possible_truncation, reason = "a few hundred thousand at most, and cut off anyway")]
+        let limit = (most * UNIT_BYTES / entry) as i32;
+        Some(Probe { range: self.ranges.get(shard)?.clone(), limit })
+    }
+
+    /// What reading the list costs, judging by its first entries in one range: as much as there for each recipient whom
+    /// they reach or, if they are all there are, for each shard.
+    fn list_units(&self, range: &Range, first: &Page) -> f64 {
+        let last = first.entries.last().filter(|_| first.next.is_some());
+        match last {
+            None => first.units * units(self.ranges.len()),
+            Some((last, _)) => {
+                let reached = self.in_shard[&range.shard].iter().filter(|id| **id <= last).count();
+                first.units / units(reached.max(1)) * self.lookup_units()
+            }
+        }
+    }
+}
+
+/// So many items, at a unit each.
+#[expect(clippy::cast_precision_loss, reason = "batches are far smaller than what a f64 counts exactly")]
+fn units(items: usize) -> f64 {
+    items as f64
+}
+
+/// An entry. Being on the list is reason enough: letters that this version does not know count as an opt-out.
+fn entry(item: &Item) -> Result<(ContactId, Suppression), StoreError> {
+    let text = |name| item.get(name).and_then(|value| value.as_s().ok());
+    let id = text("sk").and_then(|id| id.parse().ok()).ok_or_else(|| unreadable("suppression"))?;
+    let known = Suppression::from_letters(text("r").map_or("", String::as_str));
+    Ok((id, if known.is_empty() { Suppression { opted_out: true, ..known } } else { known }))
 }

@@ -11,4 +11,5 @@ mod identity;
 mod keywords;
 mod order;
 mod provider;
+mod read_units;
 mod webhooks;
