@@ -48,6 +48,17 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
+/// All that is read of a body once its signature holds, as a debugger shows it: what tests that feed it with anything can
+/// compare. None where it is no JSON.
+#[doc(hidden)]
+#[must_use]
+pub fn reading(body: &[u8]) -> Option<String> {
+    let body = Body::new(body);
+    let channels = meta::channels(&body);
+    let findings = meta::findings(&body).ok()?;
+    Some(format!("{channels:?} {findings:?}"))
+}
+
 #[derive(Deserialize)]
 struct Handshake {
     #[serde(rename = "hub.mode", default)]
