@@ -210,6 +210,12 @@ impl EventId {
         Self::from(format!("merge.{self}"))
     }
 
+    /// The id of the event that the customer was found to have stopped marketing when an answer to this one was sent.
+    #[must_use]
+    pub fn stop(&self) -> Self {
+        Self::from(format!("stop.{self}"))
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

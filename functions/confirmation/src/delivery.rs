@@ -1,12 +1,15 @@
 //! The way of one confirmation from the outbox to the customer, or to another fate.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use consent::contact::{Contact, Status};
-use consent::event::{Confirmation as Message, ConfirmationState, HistoryEntry, Kind};
-use consent::identity::Sighting;
+use consent::contact::{Contact, Source, Status};
+use consent::decision::{Profile, decide_wish};
+use consent::event::{Confirmation as Message, ConfirmationState, Event, HistoryEntry, HistoryKey, Kind};
+use consent::identity::{Person, Sighting};
 use consent::log::METRICS;
-use consent::store::{Pending, StoreError};
+use consent::settings::Settings;
+use consent::store::{Known, Pending, StoreError, Wanted};
 use consent::time::Time;
 
 use crate::Confirmation;
@@ -124,6 +127,9 @@ impl Confirmation {
                 Ok(())
             }
             Outcome::Refused(Failure { code, title, lasting }) => {
+                if code == Some(STOPPED_MARKETING) {
+                    self.note_stop(taken, now).await?;
+                }
                 let unexplained = code == Some(UNKNOWN_ERROR) && taken.item.tries >= MAX_UNEXPLAINED;
                 if lasting || unexplained {
                     let fate = Message { state: ConfirmationState::Failed, at: Some(now), code, title, ..message };
@@ -138,6 +144,39 @@ impl Confirmation {
                 self.put_off(taken).await
             }
         }
+    }
+
+    /// Takes note that the customer has stopped marketing with WhatsApp's own control, as the answer to a message tells.
+    async fn note_stop(&self, taken: &Pending, now: Time) -> Result<(), StoreError> {
+        let item = &taken.item;
+        let sighting = Sighting::then(item.contact.clone(), now);
+        // Told again by the next try, it is the same event.
+        let key = HistoryKey { id: taken.event.stop(), ..taken.entry() };
+        let event = Event {
+            key: key.clone(),
+            at: now,
+            received_at: now,
+            kind: Kind::ProviderStop,
+            source: Source::Provider,
+            by: "customer".to_owned(),
+            channel: Some(item.channel.clone()),
+            words: None,
+            keyword: None,
+            note: None,
+            evidence: None,
+        };
+        let wanted = Wanted { sighting: &sighting, places: std::slice::from_ref(&key), recipient: None };
+        let tenant = self.store.tenant(&item.tenant);
+        if tenant.history_entry(&item.contact, &key).await?.is_some() {
+            return Ok(());
+        }
+        let decide = |person: &Person| {
+            let (settings, profile) = (Settings::default(), Profile::default());
+            Ok::<_, Infallible>(decide_wish(&settings, &person.contact, event.clone(), &profile))
+        };
+        tenant.change(wanted, &mut Known::default(), now, decide).await?;
+        tracing::info!(target: METRICS, metric = "provider_stop", tenant = %item.tenant, "told by the answer to a message");
+        Ok(())
     }
 
     async fn put_off(&self, taken: &Pending) -> Result<(), StoreError> {
@@ -160,6 +199,9 @@ impl Confirmation {
         Ok(())
     }
 }
+
+/// WhatsApp's code for a message to someone who stopped marketing with WhatsApp's own control.
+const STOPPED_MARKETING: i64 = 131_050;
 
 /// WhatsApp's code for an error that it has no explanation for.
 const UNKNOWN_ERROR: i64 = 131_000;

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use consent::contact::Source;
 use consent::decision::{Decision, MessageTime, decide_wish};
-use consent::event::{Effect, Event, HistoryKey, Kind, Reason};
+use consent::event::{Effect, Event, HistoryKey, Kind, Reason, Report};
 use consent::id::{ChannelId, EventId, TenantId, cut};
 use consent::identity::{Person, Sighting};
 use consent::log::METRICS;
@@ -51,8 +51,12 @@ pub async fn take_in(
         if let Some(channel) = channels.get(&channel)
             && store.tenant(&channel.tenant).report_confirmation(&callback, &report, now).await?
         {
+            let metric = match report {
+                Report::Sent { .. } => "confirmation_reported",
+                Report::Failed { .. } => "confirmation_failed",
+            };
             let event = callback.entry.id.log_name();
-            tracing::info!(tenant = %channel.tenant, event, "WhatsApp reported the fate of a confirmation");
+            tracing::info!(target: METRICS, metric, tenant = %channel.tenant, event, "the fate of a confirmation");
         }
     }
     outcomes.into_iter().collect()
@@ -264,10 +268,7 @@ fn unattributed(tenant: &Tenant, incoming: &Incoming, wish: Option<Wish>) {
             tracing::error!(target: METRICS, metric = "unreadable_opt_out", tenant = %tenant.id(), event, "an opt-out of nobody knows whom");
         }
         Some(Wish::OptIn) => bad(tenant, incoming, "an opt-in without a sender"),
-        None if matches!(incoming.update.content, Content::Moved(_)) => {
-            bad(tenant, incoming, "a change of number or user id without the old one");
-        }
-        None => {}
+        None => bad(tenant, incoming, "an update of nobody knows whom"),
     }
 }
 

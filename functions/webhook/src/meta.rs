@@ -95,8 +95,10 @@ pub struct Findings {
 }
 
 /// Where a customer's own words stand in a message, and whether they were typed or pressed.
-const WORDS: [(&str, Source); 10] = [
+const WORDS: [(&str, Source); 11] = [
     ("/text/body", Source::Keyword),
+    // Not how WhatsApp writes it, but what it would mean is plain.
+    ("/text", Source::Keyword),
     ("/image/caption", Source::Keyword),
     ("/video/caption", Source::Keyword),
     ("/document/caption", Source::Keyword),
@@ -179,6 +181,7 @@ impl Reader<'_> {
             }
             Some("user_changed_number" | "customer_changed_number") => self.changed_number(message),
             Some("user_changed_user_id") => self.changed_user_id(message),
+            _ if is_malformed(message) => self.findings.bad.push("message without a type, or text without words"),
             _ => {}
         }
     }
@@ -280,6 +283,15 @@ fn said(message: &Value) -> Vec<Said> {
     said.collect()
 }
 
+/// Whether a message without any words is not even one that WhatsApp sends: those say what they are, and a text has a body.
+fn is_malformed(message: &Value) -> bool {
+    match message.get("type").and_then(Value::as_str) {
+        None => message.get("interactive").is_none(),
+        Some("text") => !message.pointer("/text/body").is_some_and(Value::is_string) && !message["text"].is_string(),
+        Some(_) => false,
+    }
+}
+
 /// What a status tells of a message.
 fn report(status: &Value) -> Option<Report> {
     match status.get("status")?.as_str()? {
@@ -321,7 +333,7 @@ impl Id {
 
 /// Whose an update is: what its fields for number and user id tell; where neither does, the only customer that is named
 /// beside it.
-fn sender(update: &Value, [number, user_id]: [&str; 2], people: &[Value]) -> Option<Sender> {
+fn sender<'a>(update: &Value, [number, user_id]: [&str; 2], people: &'a [Value]) -> Option<Sender> {
     let phone = update.get(number).and_then(phone);
     let user = update.get(user_id).and_then(user);
     if phone.is_some() || user.is_some() {
@@ -330,12 +342,19 @@ fn sender(update: &Value, [number, user_id]: [&str; 2], people: &[Value]) -> Opt
             (phone.is_some() && same_phone == phone.as_ref().map(ContactId::from))
                 || (user.is_some() && person.get("user_id").and_then(self::user) == user)
         };
-        return named(phone.clone(), user.clone(), people.iter().find(is_sender));
+        // An entry without any id can only be the sender's if it is the only one.
+        let only = |people: &'a [Value]| people.first().filter(|person| people.len() == 1 && is_nobody(person));
+        return named(phone.clone(), user.clone(), people.iter().find(is_sender).or_else(|| only(people)));
     }
     match people {
         [person] => named(None, None, Some(person)),
         _ => None,
     }
+}
+
+/// Whether a person is named by no id.
+fn is_nobody(person: &Value) -> bool {
+    person.get("wa_id").is_none() && person.get("user_id").is_none()
 }
 
 /// A customer by number and user id, as far as these are told or stand beside the name.

@@ -460,3 +460,23 @@ async fn an_unreadable_record_is_named_so_that_the_stream_brings_it_again() {
     let answer = world.system.functions().invoke("confirmation", event).await.unwrap().unwrap();
     assert_eq!(answer, r#"{"batchItemFailures":[{"itemIdentifier":"111"}]}"#);
 }
+
+#[tokio::test]
+async fn a_stop_that_the_answer_to_a_confirmation_tells_counts_once() {
+    let world = World::start().await;
+    world.says(SHEENA, "STOP").await;
+    world.sweep().await;
+    world.says(SHEENA, "START").await;
+    world.system.graph().refuse([131_050]);
+    // The note is made, and the fate of the confirmation is not: as if the function had died in between.
+    world.calls.fail("TransactWriteItems", [tests::Fault::Pass, tests::Fault::Pass, tests::Fault::Denied]);
+    world.sweep().await;
+    assert_eq!(world.contact(SHEENA).await.unwrap()["provider_stopped"], true);
+    world.wait(61);
+    world.system.graph().refuse([131_050]);
+    world.sweep().await;
+    let history = world.history(SHEENA).await;
+    assert_eq!(history.iter().filter(|event| event["kind"] == "provider_stop").count(), 1);
+    let start = history.iter().find(|event| event["kind"] == "opt_in").unwrap();
+    assert_eq!((&start["confirmation"]["state"], &start["confirmation"]["code"]), (&json!("failed"), &json!(131_050)));
+}
