@@ -13,6 +13,10 @@ const MIN_DIGITS: usize = 7;
 /// The most digits a number can have, country code included (ITU-T E.164).
 const MAX_DIGITS: usize = 15;
 
+/// The smallest integer with enough digits, and the smallest with too many.
+const ENOUGH: u64 = 1_000_000;
+const TOO_MANY: u64 = 1_000_000_000_000_000;
+
 /// A phone number with its country code.
 ///
 /// Two `Phone`s are equal when their digits as received are. Whether they reach the same person is a question for
@@ -52,6 +56,28 @@ impl Phone {
             None => Cow::Borrowed(&self.digits),
         }
     }
+}
+
+/// The canonical form of a number whose digits, as received, are those of this integer: [`Phone::canonical`] where
+/// millions are compared. None if it has too few digits or too many.
+#[must_use]
+pub const fn canonical_number(number: u64) -> Option<u64> {
+    const THIRTEEN_DIGITS: u64 = 10u64.pow(12);
+    if number < ENOUGH || number >= TOO_MANY {
+        return None;
+    }
+    if number / 10 >= THIRTEEN_DIGITS || number < THIRTEEN_DIGITS {
+        return Some(number);
+    }
+    let (subscriber, mobile) = (10u64.pow(10), 10u64.pow(8));
+    Some(match number / subscriber {
+        521 => 52 * subscriber + number % subscriber,
+        549 => 54 * subscriber + number % subscriber,
+        550..=559 if matches!(number / (mobile / 10) % 100, 96..=99) => {
+            number / (10 * mobile) * mobile + number % mobile
+        }
+        _ => number,
+    })
 }
 
 // What is printed ends up in logs, where a number may not stand.
@@ -393,6 +419,23 @@ mod tests {
     #[test]
     fn the_number_as_received_is_kept() {
         assert_eq!(digits("+52 1 55 1234 5678"), "5215512345678");
+    }
+
+    #[test]
+    fn as_an_integer_a_number_has_the_same_canonical_form() {
+        let tails = ["1111111", "911911", "91191111", "96611111", "961234567", "19999999", "21521215", "3456789012"];
+        for head in 1..1000 {
+            for tail in tails {
+                for area in ["", "0", "9", "11", "119"] {
+                    let digits = format!("{head}{area}{tail}");
+                    let text = digits.parse::<Phone>().ok().map(|phone| phone.canonical().parse().unwrap());
+                    assert_eq!(canonical_number(digits.parse().unwrap()), text, "{digits}");
+                }
+            }
+        }
+        for (number, canonical) in [(999_999, None), (1_000_000, Some(1_000_000)), (10u64.pow(15), None)] {
+            assert_eq!(canonical_number(number), canonical);
+        }
     }
 
     #[test]
