@@ -4,6 +4,7 @@
 //! answer. Its reads are strongly consistent: an opt-out that was acknowledged before the call is in the answer.
 
 mod campaign;
+pub mod list;
 mod report;
 
 use std::collections::{HashMap, HashSet};

@@ -95,8 +95,23 @@ impl Report {
     }
 }
 
+impl Reason {
+    /// Its name in lists.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Duplicate => "duplicate",
+            Self::Blocked => "blocked",
+            Self::ProviderStopped => "provider_stopped",
+            Self::OptedOut => "opted_out",
+            Self::NotOptedIn => "not_opted_in",
+        }
+    }
+}
+
 impl Counts {
-    fn of(&mut self, reason: Reason) -> &mut u64 {
+    /// How many are skipped for this reason.
+    pub(crate) fn of(&mut self, reason: Reason) -> &mut u64 {
         match reason {
             Reason::Invalid => &mut self.invalid,
             Reason::Duplicate => &mut self.duplicate,

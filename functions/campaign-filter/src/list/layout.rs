@@ -1,0 +1,77 @@
+//! The formats of lists, and where in their rows the ids stand.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::csv::{self, Csv};
+use super::jsonl::JsonLines;
+use super::window::Window;
+use super::{LONGEST_ROW, ListError};
+
+/// What a list is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// RFC 4180 with a header row.
+    Csv,
+    /// A JSON text or object a line.
+    Jsonl,
+}
+
+/// Where the ids stand in the rows of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Csv(Csv),
+    JsonLines(JsonLines),
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+impl Layout {
+    /// Reads the beginning of a list: its layout, and how many bytes come before the first row. None if these bytes are too few
+    /// to tell; `end` says that nothing follows them.
+    ///
+    /// # Errors
+    /// A CSV list has no header row with this column, or with it twice.
+    pub fn read(format: Format, column: &str, bytes: &[u8], end: bool) -> Result<Option<(Self, usize)>, ListError> {
+        if !end && bytes.len() < BYTE_ORDER_MARK.len() {
+            return Ok(None);
+        }
+        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let mark = bytes.len() - text.len();
+        if format == Format::Jsonl {
+            return Ok(Some((Self(Kind::JsonLines(JsonLines { field: column.to_owned() })), mark)));
+        }
+        let Some((names, length)) = csv::header(text, end) else {
+            return if text.len() > LONGEST_ROW { Err(ListError::LongRow(1)) } else { Ok(None) };
+        };
+        let mut columns = names.iter().enumerate().filter(|(_, name)| name.trim_ascii() == column.trim().as_bytes());
+        match (columns.next(), columns.next()) {
+            (Some((column, _)), None) => Ok(Some((Self(Kind::Csv(Csv { column })), mark + length))),
+            (None, _) => Err(ListError::NoColumn),
+            (Some(_), Some(_)) => Err(ListError::SeveralColumns),
+        }
+    }
+
+    /// Reads so many rows into the window, or as many as the bytes have. `end` says that nothing follows them. Answers how many bytes
+    /// were read: whole rows only.
+    pub(super) fn rows(&self, bytes: &[u8], end: bool, most: usize, window: &mut Window) -> usize {
+        match &self.0 {
+            Kind::Csv(csv) => csv.read(bytes, end, most, window),
+            Kind::JsonLines(lines) => lines.read(bytes, end, most, window),
+        }
+    }
+
+    /// How reports name the recipient of a row: as the row does, or where it has no id, by all of it or nothing.
+    #[must_use]
+    pub fn contact<'a>(&self, row: &'a [u8]) -> Cow<'a, [u8]> {
+        match &self.0 {
+            Kind::Csv(csv) => csv.contact(row),
+            Kind::JsonLines(lines) => lines.contact(row),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Recipient lists too large for an event: filtered in one pass over their bytes, whatever their length.
+//!
+//! This is the pure part. It is fed with blocks of a file and appends to the eligible and the skipped; where they come from and go
+//! to is the caller's. Rows come out byte for byte as they went in. Memory depends on the suppression list, not on the recipients.
+
+mod batches;
+mod csv;
+mod duplicates;
+mod filter;
+mod index;
+mod jsonl;
+mod judge;
+mod key;
+mod layout;
+mod number;
+mod pass;
+mod recipient;
+mod skipped;
+mod spill;
+mod verdict;
+mod window;
+
+use std::fmt;
+
+pub use batches::{Batch, BatchSize};
+pub use duplicates::Duplicates;
+pub use index::{Index, IndexBuilder};
+pub use layout::{Format, Layout};
+pub use pass::{Outcome, Pass};
+
+/// The longest row, in bytes: what is longer is an unclosed quote or no list.
+pub const LONGEST_ROW: usize = 1 << 20;
+
+/// What is known of the people whom a list may name.
+#[derive(Clone, Copy, Debug)]
+pub struct People<'a> {
+    /// The suppression list, or what of it concerns the block at hand.
+    pub suppressed: &'a Index,
+    /// Where explicit opt-in is demanded, everybody who gave it; the rest of their entries does not matter.
+    pub opted_in: Option<&'a Index>,
+}
+
+/// What a pass writes, for its caller to take away between blocks.
+pub struct Output {
+    /// The rows of the eligible as they were given, and first what comes before all rows: byte order mark and header row.
+    pub eligible: Vec<u8>,
+    /// CSV with a header row: the line, the contact as given, and the reason.
+    pub skipped: Vec<u8>,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self { eligible: Vec::new(), skipped: skipped::HEADER.to_vec() }
+    }
+}
+
+// What is printed ends up in logs, where nobody's number may stand.
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Output({} bytes eligible, {} bytes skipped)", self.eligible.len(), self.skipped.len())
+    }
+}
+
+/// A list could not be filtered.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The header row lacks the column.
+    #[error("source.column: the list has no column of this name")]
+    NoColumn,
+    /// The header row has the column more than once.
+    #[error("source.column: the list has several columns of this name")]
+    SeveralColumns,
+    /// A row has no end.
+    #[error("line {0}: the row has more than 1 MiB; is a quote not closed?")]
+    LongRow(u64),
+    /// The file for what does not fit memory failed.
+    #[error("the temporary file failed: {0}")]
+    Disk(#[from] std::io::Error),
+}

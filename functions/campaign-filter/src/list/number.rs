@@ -1,0 +1,163 @@
+//! Phone numbers read straight from bytes into integers. Whatever is not plainly a number or plainly none is left to
+//! [`ContactId`], so that the answer is always the one it gives.
+
+use consent::id::ContactId;
+use consent::phone::canonical_number;
+
+use super::index;
+
+/// An id that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// A canonical phone number.
+    Number(u64),
+    /// Another id.
+    Text(ContactId),
+}
+
+/// Reads an id as [`ContactId`] does.
+pub(super) fn id(text: &str) -> Option<Read> {
+    match spaced(text.as_bytes()) {
+        Spaced::Number(number) => Some(Read::Number(number)),
+        Spaced::None => None,
+        Spaced::Unclear => {
+            let id: ContactId = text.parse().ok()?;
+            Some(index::number(&id).map_or(Read::Text(id), Read::Number))
+        }
+    }
+}
+
+/// The canonical phone number that the bytes begin with, and how many bytes it takes: digits in one piece, with or without a
+/// `+`. None may be a number too.
+#[inline]
+pub(super) fn leading(bytes: &[u8]) -> Option<(u64, usize)> {
+    let plus = usize::from(*bytes.first()? == b'+');
+    let (first, second) = (word(bytes.get(plus..plus + 8)?), word(bytes.get(plus + 8..plus + 16)?));
+    if digits(first) < 8 {
+        return None;
+    }
+    let more = digits(second);
+    let first = value(first);
+    // What begins with 0 or has 16 digits and more takes a closer look.
+    if first < 10_000_000 || more > 7 {
+        return None;
+    }
+    // The digits go to the upper end, and what comes in below counts as zeros in front of them.
+    let second = value(second << (8 * (7 - more)) << 8);
+    let number = first * TENS[more] + second;
+    Some((canonical_number(number)?, plus + 8 + more))
+}
+
+const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+#[inline]
+fn word(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
+}
+
+/// How many digits the word begins with.
+#[inline]
+const fn digits(word: u64) -> usize {
+    let values = word ^ 0x3030_3030_3030_3030;
+    // A byte above 9 carries into its highest bit. A carry beyond that disturbs only what comes later.
+    let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
+    others.trailing_zeros() as usize / 8
+}
+
+/// The value of eight digits, of which any may be zero bytes too.
+#[inline]
+const fn value(word: u64) -> u64 {
+    let digits = word & 0x0F0F_0F0F_0F0F_0F0F;
+    let pairs = (digits * 10) + (digits >> 8);
+    let upper = (pairs & 0x0000_00FF_0000_00FF).wrapping_mul(100 + (1_000_000 << 32));
+    let lower = (pairs >> 16 & 0x0000_00FF_0000_00FF).wrapping_mul(1 + (10_000 << 32));
+    upper.wrapping_add(lower) >> 32
+}
+
+/// What a text of digits, spaces, dashes, dots and `+` says.
+enum Spaced {
+    /// This canonical number.
+    Number(u64),
+    /// Nothing: it is no id.
+    None,
+    /// It has other characters too.
+    Unclear,
+}
+
+/// The rules of [`consent::phone::Phone`] for the characters that nearly all numbers are written with.
+fn spaced(text: &[u8]) -> Spaced {
+    let (mut number, mut digits, mut zeros, mut pluses, mut late_plus) = (0u64, 0usize, 0usize, 0usize, false);
+    for byte in text {
+        match byte {
+            b'0'..=b'9' => {
+                zeros += usize::from(*byte == b'0' && digits == zeros);
+                digits += 1;
+                number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            }
+            b' ' | b'-' | b'.' => {}
+            b'+' => {
+                pluses += 1;
+                late_plus |= digits > 0;
+            }
+            _ => return Spaced::Unclear,
+        }
+    }
+    // `00` stands for the plus.
+    let fits = !late_plus && (zeros == 0 && pluses <= 1 || zeros == 2 && pluses == 0) && digits - zeros <= 15;
+    let number = if fits { canonical_number(number) } else { None };
+    number.map_or(Spaced::None, Spaced::Number)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What `ContactId` makes of the text.
+    fn exact(text: &str) -> Option<Read> {
+        let id: ContactId = text.parse().ok()?;
+        match id.as_str().strip_prefix('+') {
+            Some(digits) => Some(Read::Number(digits.parse().unwrap())),
+            None => Some(Read::Text(id)),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn an_id_is_what_contact_id_says(text in prop_oneof![
+            "[+]{0,2}(00|0)?[0-9]{5,17}",
+            "[+0-9 .()-]{0,22}",
+            "[+ ]{0,2}5(21|49|5[0-9]{2}9?)[0-9]{8,10}",
+            "[A-Z]{1,3}\\.(ENT\\.)?[A-Za-z0-9]{0,4}",
+            "[0-9\u{660}-\u{669}+x\u{a0}]{0,18}",
+        ]) {
+            prop_assert_eq!(id(&text), exact(&text));
+        }
+
+        #[test]
+        fn what_leads_is_what_contact_id_says(
+            text in prop_oneof!["[+]?[0-9]{6,17}", "[+]?5(21|49|5[0-9]{2}9?)[0-9]{8,10}"],
+            rest in "[,\"\r\n/:;+ a]{1}.{0,20}",
+        ) {
+            if let Some((number, length)) = leading(format!("{text}{rest}").as_bytes()) {
+                prop_assert_eq!(length, text.len());
+                prop_assert_eq!(Some(Read::Number(number)), exact(&text));
+            }
+        }
+    }
+
+    #[test]
+    fn the_usual_number_needs_no_closer_look() {
+        for (text, number) in [
+            ("+14155550123,Sheena,en\n", 14_155_550_123),
+            ("4915112345678,Sheena,en\n", 4_915_112_345_678),
+            ("+5215512345678,Sheena,en", 525_512_345_678),
+            ("+12345678,Sheena,en", 12_345_678),
+        ] {
+            assert_eq!(leading(text.as_bytes()), Some((number, text.find(',').unwrap())), "{text}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! One pass over a list that comes in blocks.
+
+use consent::contact::Category;
+
+use super::batches::{Batch, BatchSize};
+use super::duplicates::Duplicates;
+use super::judge::Judge;
+use super::layout::{Format, Layout};
+use super::window::{BYTES, ROWS, Window};
+use super::{LONGEST_ROW, ListError, Output, People};
+use crate::Counts;
+
+/// A pass over a list.
+#[derive(Debug)]
+pub struct Pass {
+    layout: Result<Layout, Unread>,
+    /// The beginning of the list until its layout is known, then that of a row that the last block broke off.
+    broken: Vec<u8>,
+    window: Window,
+    judge: Judge,
+}
+
+/// A layout that the list's beginning will tell.
+#[derive(Debug)]
+struct Unread {
+    format: Format,
+    column: String,
+}
+
+/// How a pass ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How many rows of each kind there were.
+    pub counts: Counts,
+    /// The batches of [`Output::eligible`].
+    pub batches: Vec<Batch>,
+}
+
+impl Pass {
+    /// A pass over a whole list, whose ids stand in the column, or field, of this name.
+    #[must_use]
+    pub fn new(format: Format, column: &str, category: Category, batches: BatchSize) -> Self {
+        Self {
+            layout: Err(Unread { format, column: column.to_owned() }),
+            broken: Vec::new(),
+            window: Window::default(),
+            judge: Judge::new(category, batches),
+        }
+    }
+
+    /// A pass over some rows of a list, whose layout was read from its beginning. Lines count from 1 at the first of them.
+    #[must_use]
+    pub fn of_rows(layout: Layout, category: Category, batches: BatchSize) -> Self {
+        Self { layout: Ok(layout), broken: Vec::new(), window: Window::default(), judge: Judge::new(category, batches) }
+    }
+
+    /// Skips whoever stands further up. Without, nobody is a duplicate.
+    #[must_use]
+    pub fn without_duplicates(mut self, duplicates: Duplicates) -> Self {
+        self.judge.duplicates = Some(duplicates);
+        self
+    }
+
+    /// Filters the next block of the list.
+    ///
+    /// # Errors
+    /// The list can't be filtered. What was written until then is worth nothing.
+    pub fn feed(&mut self, block: &[u8], people: &People, output: &mut Output) -> Result<(), ListError> {
+        self.read(block, false, people, output)
+    }
+
+    /// Filters what the last block broke off, and ends the pass.
+    ///
+    /// # Errors
+    /// The list can't be filtered. What was written until then is worth nothing.
+    pub fn finish(mut self, people: &People, output: &mut Output) -> Result<Outcome, ListError> {
+        self.read(&[], true, people, output)?;
+        let (counts, batches) = self.judge.finish();
+        Ok(Outcome { counts, batches })
+    }
+
+    fn read(&mut self, block: &[u8], end: bool, people: &People, output: &mut Output) -> Result<(), ListError> {
+        let Err(unread) = &self.layout else { return self.rows(block, end, people, output) };
+        self.broken.extend(block);
+        let Some((layout, head)) = Layout::read(unread.format, &unread.column, &self.broken, end)? else {
+            return Ok(());
+        };
+        self.layout = Ok(layout);
+        let bytes = std::mem::take(&mut self.broken);
+        let (head, rows) = bytes.split_at(head);
+        self.judge.begin(head);
+        output.eligible.extend(head);
+        self.rows(rows, end, people, output)
+    }
+
+    fn rows(&mut self, block: &[u8], end: bool, people: &People, output: &mut Output) -> Result<(), ListError> {
+        let mut rest = self.mend(block, end, people, output)?;
+        loop {
+            let bytes = &rest[..rest.len().min(BYTES)];
+            let read = self.judged(bytes, end && bytes.len() == rest.len(), ROWS, people, output)?;
+            if read == 0 {
+                break;
+            }
+            rest = &rest[read..];
+        }
+        self.broken.extend(rest);
+        if self.broken.len() > LONGEST_ROW { Err(ListError::LongRow(self.judge.line())) } else { Ok(()) }
+    }
+
+    /// Filters the row that the last block broke off, if this one ends it, and answers what comes behind.
+    fn mend<'a>(
+        &mut self,
+        mut block: &'a [u8],
+        end: bool,
+        people: &People,
+        output: &mut Output,
+    ) -> Result<&'a [u8], ListError> {
+        // A row that is read again and again until its end is there grows twofold each time, so that it takes few.
+        const AT_LEAST: usize = 1 << 10;
+        while !self.broken.is_empty() {
+            let mut bytes = std::mem::take(&mut self.broken);
+            let before = bytes.len();
+            let (more, later) = block.split_at(block.len().min(before.max(AT_LEAST)));
+            bytes.extend(more);
+            let read = self.judged(&bytes, end && later.is_empty(), 1, people, output)?;
+            if read > 0 {
+                return Ok(&block[read - before..]);
+            }
+            self.broken = bytes;
+            block = later;
+            if block.is_empty() {
+                break;
+            }
+        }
+        Ok(block)
+    }
+
+    /// Filters so many rows, or as many as the bytes have, and answers how many bytes those are.
+    fn judged(
+        &mut self,
+        bytes: &[u8],
+        end: bool,
+        most: usize,
+        people: &People,
+        output: &mut Output,
+    ) -> Result<usize, ListError> {
+        let Ok(layout) = &self.layout else { return Ok(0) };
+        self.window.clear();
+        let read = layout.rows(bytes, end, most, &mut self.window);
+        self.judge.rows(layout, &bytes[..read], &self.window, people, output)?;
+        Ok(read)
+    }
+}

@@ -1,0 +1,123 @@
+//! Rows that were read and wait to be judged together: many at a time, so that each step is one short loop.
+
+use super::number;
+
+/// The most rows that are judged together. It bounds memory, and how much a row's verdict can wait.
+pub(super) const ROWS: usize = 1 << 16;
+
+/// The most bytes that are read into a window, so that places in it fit 32 bits.
+pub(super) const BYTES: usize = 1 << 26;
+
+/// Rows that stand one behind the other in a block of bytes.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// Where each row ends, its line break included. It begins where the one before ends.
+    pub(super) ends: Vec<u32>,
+    /// Whose each row is.
+    pub(super) whose: Vec<Whose>,
+    /// The rows that have line breaks inside, and how many.
+    pub(super) tall: Vec<(usize, u64)>,
+    /// The ids of all rows that have more than a phone number, in order, each with its row.
+    pub(super) others: Vec<(usize, Id)>,
+    /// The texts of ids that are no numbers, one behind the other.
+    pub(super) texts: Vec<u8>,
+    /// The length of the longest row.
+    pub(super) longest: usize,
+}
+
+/// Whose a row is: mostly one phone number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Whose(u64);
+
+impl Whose {
+    /// Nobody's: it is no valid recipient.
+    pub(super) const NOBODY: Self = Self(u64::MAX);
+    /// It is no row, only an empty line.
+    pub(super) const BLANK: Self = Self(u64::MAX - 1);
+    /// That of the ids in [`Window::others`].
+    pub(super) const OTHER: Self = Self(u64::MAX - 2);
+
+    /// The row of a canonical phone number.
+    pub(super) const fn number(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The phone number, if that is all there is.
+    pub(super) const fn as_number(self) -> Option<u64> {
+        if self.0 < Self::OTHER.0 { Some(self.0) } else { None }
+    }
+}
+
+/// One of a row's ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Id {
+    /// A canonical phone number.
+    Number(u64),
+    /// Another id: where it begins and ends in [`Window::texts`].
+    Text(u32, u32),
+}
+
+impl Window {
+    /// How many rows there are, empty lines included.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Forgets all rows, and keeps the room they had.
+    pub(super) fn clear(&mut self) {
+        let Self { ends, whose, tall, others, texts, longest } = self;
+        ends.clear();
+        whose.clear();
+        tall.clear();
+        others.clear();
+        texts.clear();
+        *longest = 0;
+    }
+
+    /// Adds a row from `start` to `end`.
+    #[inline]
+    pub(super) fn add(&mut self, start: usize, end: usize, whose: Whose) {
+        self.longest = self.longest.max(end - start);
+        self.ends.push(u32::try_from(end).expect("a window is smaller than BYTES"));
+        self.whose.push(whose);
+    }
+
+    /// Takes in the ids of the row that is added next. Whose it is, as far as one word can say.
+    pub(super) fn whose(&mut self, ids: [Option<&str>; 2]) -> Whose {
+        let row = self.len();
+        let before = (self.others.len(), self.texts.len());
+        for text in ids.into_iter().flatten() {
+            let Some(id) = self.id(text) else {
+                self.others.truncate(before.0);
+                self.texts.truncate(before.1);
+                return Whose::NOBODY;
+            };
+            self.others.push((row, id));
+        }
+        match self.others[before.0..] {
+            [] => Whose::NOBODY,
+            [(_, Id::Number(number))] => {
+                self.others.truncate(before.0);
+                Whose::number(number)
+            }
+            _ => Whose::OTHER,
+        }
+    }
+
+    /// The text of an id that is no number.
+    pub(super) fn text(&self, start: u32, end: u32) -> &[u8] {
+        &self.texts[start as usize..end as usize]
+    }
+
+    fn id(&mut self, text: &str) -> Option<Id> {
+        match number::id(text)? {
+            number::Read::Number(number) => Some(Id::Number(number)),
+            number::Read::Text(text) => {
+                let place = |len| u32::try_from(len).expect("texts are shorter than their rows");
+                let start = place(self.texts.len());
+                self.texts.extend(text.as_str().as_bytes());
+                Some(Id::Text(start, place(self.texts.len())))
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Lists read the plain way: a byte at a time, all in memory.
+
+use consent::id::ContactId;
+use serde::Deserialize;
+
+/// A row of a list.
+#[derive(Debug)]
+pub struct Row {
+    pub line: u64,
+    pub bytes: Vec<u8>,
+    pub contact: Vec<u8>,
+    /// Empty if the row is no valid recipient.
+    pub ids: Vec<ContactId>,
+}
+
+/// What comes before the rows of a CSV file, and its rows.
+pub fn csv(file: &[u8], column: &str) -> (Vec<u8>, Vec<Row>) {
+    let mark = if file.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
+    let mut records = records(&file[mark..]).into_iter();
+    let header = records.next().unwrap();
+    let column = header.fields.iter().position(|name| name.trim_ascii() == column.as_bytes()).unwrap();
+    let mut line = 1 + lines(&header.bytes);
+    let mut rows = vec![];
+    for record in records {
+        let contact = record.fields.get(column).cloned().unwrap_or_default();
+        let ids = str::from_utf8(&contact).ok().and_then(|text| text.parse().ok()).into_iter().collect();
+        let next = line + lines(&record.bytes);
+        if !matches!(&record.bytes[..], b"\n" | b"\r\n" | b"\r") {
+            rows.push(Row { line, bytes: record.bytes, contact, ids });
+        }
+        line = next;
+    }
+    ([&file[..mark], &header.bytes].concat(), rows)
+}
+
+struct Record {
+    bytes: Vec<u8>,
+    fields: Vec<Vec<u8>>,
+}
+
+fn records(file: &[u8]) -> Vec<Record> {
+    let mut records = vec![];
+    let mut record = Record { bytes: vec![], fields: vec![vec![]] };
+    // Whether the field has begun, and whether what comes stands in quotes.
+    let (mut begun, mut quoted) = (false, false);
+    let mut at = 0;
+    while at < file.len() {
+        let byte = file[at];
+        record.bytes.push(byte);
+        at += 1;
+        let rest = &file[at..];
+        let field = record.fields.last_mut().unwrap();
+        if quoted && byte == b'"' && rest.starts_with(b"\"") {
+            field.push(b'"');
+            record.bytes.push(b'"');
+            at += 1;
+        } else if quoted && byte == b'"' {
+            quoted = false;
+        } else if quoted {
+            field.push(byte);
+        } else if byte == b'"' && !begun {
+            quoted = true;
+        } else if byte == b',' {
+            record.fields.push(vec![]);
+            begun = false;
+            continue;
+        } else if byte == b'\n' {
+            records.push(std::mem::replace(&mut record, Record { bytes: vec![], fields: vec![vec![]] }));
+            begun = false;
+            continue;
+        } else if byte != b'\r' || !(rest.is_empty() || rest.starts_with(b"\n")) {
+            field.push(byte);
+        }
+        begun = true;
+    }
+    if !record.bytes.is_empty() {
+        records.push(record);
+    }
+    records
+}
+
+fn lines(bytes: &[u8]) -> u64 {
+    bytes.split(|byte| *byte == b'\n').count() as u64 - 1
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    id: String,
+    user_id: Option<String>,
+}
+
+/// What comes before the rows of a JSON Lines file, and its rows.
+pub fn jsonl(file: &[u8]) -> (Vec<u8>, Vec<Row>) {
+    let mark = if file.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
+    let lines = file[mark..].split_inclusive(|byte| *byte == b'\n');
+    let rows = lines.zip(1..).filter(|(bytes, _)| bytes.iter().any(|byte| !b" \t\r\n".contains(byte)));
+    let rows = rows.map(|(bytes, line)| {
+        let fields = str::from_utf8(bytes).ok().and_then(fields);
+        let ids = fields.as_ref().and_then(|Fields { id, user_id }| {
+            [Some(id), user_id.as_ref()].into_iter().flatten().map(|id| id.parse().ok()).collect()
+        });
+        let contact =
+            fields.as_ref().map_or_else(|| bytes.trim_ascii().to_vec(), |fields| fields.id.clone().into_bytes());
+        Row { line, bytes: bytes.to_vec(), contact, ids: ids.unwrap_or_default() }
+    });
+    (file[..mark].to_vec(), rows.collect())
+}
+
+fn fields(row: &str) -> Option<Fields> {
+    match row.trim_start().chars().next()? {
+        '"' => serde_json::from_str(row).ok().map(|id| Fields { id, user_id: None }),
+        '{' => serde_json::from_str(row).ok(),
+        _ => None,
+    }
+}
+
+/// The rows of a list of the skipped: line, contact and reason.
+pub fn skipped(file: &[u8]) -> Vec<(u64, Vec<u8>, serde_json::Value)> {
+    let mut records = records(file).into_iter();
+    assert_eq!(records.next().unwrap().bytes, b"line,contact,reason\n");
+    let rows = records.map(|record| {
+        let [line, contact, reason] = record.fields.try_into().unwrap();
+        let text = |field| String::from_utf8(field).unwrap();
+        (text(line).parse().unwrap(), contact, text(reason).into())
+    });
+    rows.collect()
+}
