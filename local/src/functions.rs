@@ -27,8 +27,14 @@ pub(crate) struct Functions {
 }
 
 impl Functions {
-    /// Over the table; secrets and Graph API are at this process's own address.
-    pub fn new(dynamodb: &aws_sdk_dynamodb::Client, config: &SdkConfig, api: SocketAddr, clock: &Clock) -> Self {
+    /// Over the table and the bucket; secrets and Graph API are at this process's own address.
+    pub fn new(
+        dynamodb: &aws_sdk_dynamodb::Client,
+        _objects: &aws_sdk_s3::Client,
+        config: &SdkConfig,
+        api: SocketAddr,
+        clock: &Clock,
+    ) -> Self {
         // To each its own, as in the cloud: none sees what another remembers.
         let store = || Store::new(dynamodb.clone(), crate::TABLE);
         let clock = clock.clone();

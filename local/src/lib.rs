@@ -1,5 +1,5 @@
-//! The whole system in one process: an embedded DynamoDB, a small API Gateway, and stand-ins for everything else that the
-//! functions speak to. Table, routes, scopes, stream filter and schedule come from `template.yaml`.
+//! The whole system in one process: an embedded DynamoDB and S3, a small API Gateway, and stand-ins for everything else
+//! that the functions speak to. Table, routes, scopes, stream filter and schedule come from `template.yaml`.
 //!
 //! [`System`] is the whole; the other modules are its parts.
 
@@ -10,6 +10,7 @@ mod functions;
 pub mod gateway;
 pub mod graph;
 pub mod invoke;
+pub mod objects;
 pub mod phone;
 pub mod route;
 mod schedule;
@@ -30,6 +31,8 @@ pub const DEMO_TENANT: &str = "demo";
 pub const DEMO_CHANNEL: &str = "106540352242922";
 /// The channel's number, as people read it.
 pub const DEMO_NUMBER: &str = "15550783881";
+/// The bucket for the lists of campaigns.
+pub const BUCKET: &str = "campaigns";
 /// The name of the table.
 pub const TABLE: &str = "consent";
 

@@ -19,15 +19,19 @@ struct Flags {
     /// Where the embedded DynamoDB listens, or with http:// or https:// another DynamoDB to use in its place
     #[arg(long, value_name = "HOST:PORT or URL", default_value = "127.0.0.1:8000")]
     dynamodb: String,
-    /// Keep the embedded DynamoDB's data in this file
+    /// Where the embedded S3 listens; port 0 picks a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9001")]
+    s3: String,
+    /// Keep the embedded DynamoDB's data in this file, and the objects of the embedded S3 in a folder beside it
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // The engine warns of every refused condition, which is how the table decides races.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,dynoxide=error"));
+    // The engine warns of every refused condition, which is how the table decides races; S3 writes down every request.
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,dynoxide=error,s3s=error,s3s_fs=error"));
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
     let system = match System::start(options(Flags::parse())).await {
         Ok(system) => system,
@@ -38,6 +42,7 @@ async fn main() -> ExitCode {
     };
     println!("api        {}", system.api_url());
     println!("dynamodb   {}", system.dynamodb_url());
+    println!("s3         {}", system.s3_url());
     println!("tenant     {DEMO_TENANT}   channel {DEMO_CHANNEL}");
     println!("ready");
     if let Err(error) = asked_to_stop().await {
@@ -61,7 +66,7 @@ fn options(flags: Flags) -> Options {
             DynamoDb::Embedded { address: flags.dynamodb, storage }
         }
     };
-    Options { api: flags.api, dynamodb, statuses: true, ..Options::default() }
+    Options { api: flags.api, dynamodb, s3: flags.s3, statuses: true, ..Options::default() }
 }
 
 /// Ctrl-C, or the signal that a process manager sends.

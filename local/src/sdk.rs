@@ -43,6 +43,12 @@ pub(crate) fn streams(config: &SdkConfig, endpoint: &str) -> aws_sdk_dynamodbstr
     aws_sdk_dynamodbstreams::Client::from_conf(builder.build())
 }
 
+/// Buckets are the first part of the path: no name leads from a bucket to this machine.
+pub(crate) fn objects(config: &SdkConfig, endpoint: &str) -> aws_sdk_s3::Client {
+    let builder = aws_sdk_s3::config::Builder::from(config).endpoint_url(endpoint).force_path_style(true);
+    aws_sdk_s3::Client::from_conf(builder.build())
+}
+
 pub(crate) fn secrets_manager(config: &SdkConfig, endpoint: &str) -> aws_sdk_secretsmanager::Client {
     let builder = aws_sdk_secretsmanager::config::Builder::from(config).endpoint_url(endpoint);
     aws_sdk_secretsmanager::Client::from_conf(builder.build())

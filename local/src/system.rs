@@ -1,6 +1,7 @@
 //! All parts together, listening.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -18,6 +19,7 @@ use crate::functions::Functions;
 use crate::gateway::{Gateway, UnknownFunction};
 use crate::graph::Graph;
 use crate::invoke::{EventFunctions, Outcome};
+use crate::objects::{Objects, ObjectsError};
 use crate::phone::Phones;
 use crate::secrets::SecretStore;
 use crate::stream::{Feed, Pace};
@@ -33,6 +35,9 @@ pub struct Options {
     pub api: String,
     /// The DynamoDB behind it.
     pub dynamodb: DynamoDb,
+    /// The `host:port` that the embedded S3 listens on; port 0 picks a free one. Where the embedded DynamoDB keeps its data
+    /// in a file, the objects are kept beside it.
+    pub s3: String,
     /// Where everything takes the time from.
     pub clock: Clock,
     /// Whether the table has its stream, and `confirmation` is fed from it.
@@ -65,6 +70,7 @@ impl Default for Options {
         Self {
             api: "127.0.0.1:0".to_owned(),
             dynamodb: DynamoDb::Embedded { address: "127.0.0.1:0".to_owned(), storage: Storage::Temporary },
+            s3: "127.0.0.1:0".to_owned(),
             clock: Clock::system(),
             stream: true,
             schedules: true,
@@ -99,6 +105,9 @@ pub enum SystemError {
     /// The embedded DynamoDB did not start.
     #[error("{0}; choose {remedy} for the embedded DynamoDB", remedy = remedy(.0))]
     Engine(#[from] EngineError),
+    /// The embedded S3 did not start.
+    #[error("{0}; choose {remedy} for the embedded S3", remedy = objects_remedy(.0))]
+    Objects(#[from] ObjectsError),
     /// There is no table to work with.
     #[error("{source} (the DynamoDB at {url})")]
     Table {
@@ -120,6 +129,7 @@ pub struct System {
     api: SocketAddr,
     dynamodb_url: String,
     dynamodb: aws_sdk_dynamodb::Client,
+    s3: aws_sdk_s3::Client,
     store: Store,
     gateway: Gateway,
     router: Router,
@@ -135,6 +145,7 @@ pub struct System {
     background: JoinSet<()>,
     reporting: JoinSet<()>,
     // Last, so that what uses it ends before.
+    objects: Objects,
     engine: Option<Engine>,
 }
 
@@ -168,14 +179,17 @@ impl System {
             register_demo(&store, &options.clock).await?;
         }
 
+        let objects = Objects::start(&options.s3, options.dynamodb.folder().as_deref(), crate::BUCKET).await?;
+        let s3 = sdk::objects(&local, &objects.endpoint());
         let clock = options.clock.clone();
-        let functions = Functions::new(&dynamodb, &local, api, &clock);
+        let functions = Functions::new(&dynamodb, &s3, &local, api, &clock);
         let tokens = Tokens::random();
         let gateway = Gateway::new(template.routes.clone(), functions.http, tokens.clone(), clock.clone())?;
         let mut system = Self {
             api,
             dynamodb_url,
             dynamodb,
+            s3,
             store,
             gateway,
             router: Router::new(),
@@ -190,6 +204,7 @@ impl System {
             serving: JoinSet::new(),
             background: JoinSet::new(),
             reporting: JoinSet::new(),
+            objects,
             engine,
         };
         system.graph.send_statuses(options.statuses);
@@ -222,6 +237,18 @@ impl System {
     #[must_use]
     pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
         &self.dynamodb
+    }
+
+    /// The embedded S3's URL.
+    #[must_use]
+    pub fn s3_url(&self) -> String {
+        self.objects.endpoint()
+    }
+
+    /// The client of the embedded S3 that the functions use. The bucket is [`BUCKET`](crate::BUCKET).
+    #[must_use]
+    pub fn s3(&self) -> &aws_sdk_s3::Client {
+        &self.s3
     }
 
     /// The store that the functions use.
@@ -292,6 +319,7 @@ impl System {
         let _ = self.stop.send(());
         let ended = async { while self.serving.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(PATIENCE, ended).await;
+        self.objects.stop().await;
         if let Some(engine) = &self.engine {
             engine.stop().await;
         }
@@ -358,6 +386,16 @@ impl System {
     }
 }
 
+impl DynamoDb {
+    /// Where the objects are kept that belong to the data: beside it.
+    fn folder(&self) -> Option<PathBuf> {
+        let Self::Embedded { storage: Storage::File(file), .. } = self else { return None };
+        let mut folder = file.clone().into_os_string();
+        folder.push("-s3");
+        Some(folder.into())
+    }
+}
+
 /// Gives a new table its first tenant and channel.
 async fn register_demo(store: &Store, clock: &Clock) -> Result<(), RegisterError> {
     let id = crate::DEMO_CHANNEL.parse().expect("the constant is a channel id");
@@ -373,6 +411,13 @@ fn remedy(error: &EngineError) -> &'static str {
     match error {
         EngineError::Open { .. } => "another file with --data",
         EngineError::Listen { .. } => "another address with --dynamodb (port 0 picks a free one)",
+    }
+}
+
+fn objects_remedy(error: &ObjectsError) -> &'static str {
+    match error {
+        ObjectsError::Folder { .. } => "another file with --data",
+        ObjectsError::Listen { .. } => "another address with --s3 (port 0 picks a free one)",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use aws_sdk_s3::primitives::ByteStream;
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
 use http_body_util::BodyExt;
@@ -66,8 +67,12 @@ async fn data_in_a_file_outlives_the_process() {
     assert_eq!(text(&system, "14155550123", "wamid.1", "STOP").await, 200);
     system.graph().sent(1).await;
     system.stream_drained().await;
+    let body = ByteStream::from_static(b"phone");
+    system.s3().put_object().bucket(crate::BUCKET).key("list.csv").body(body).send().await.unwrap();
     system.stop().await;
     let system = System::start(embedded("127.0.0.1:0", storage)).await.unwrap();
+    let list = system.s3().get_object().bucket(crate::BUCKET).key("list.csv").send().await.unwrap();
+    assert_eq!(list.content_length, Some(5), "the objects as well");
     let (_, report) = post(&system, "/2015-03-31/functions/campaign-filter/invocations", &campaign).await;
     assert_eq!(report["summary"], "1 contact skipped (opted-out)");
     system.stream_drained().await;
@@ -101,6 +106,9 @@ async fn what_cannot_be_started_says_what_to_change() {
     let dynamodb = system.dynamodb_url().replace("http://", "");
     let error = System::start(embedded(&dynamodb, Storage::Temporary)).await.err().unwrap();
     assert!(error.to_string().contains("--dynamodb"), "{error}");
+    let s3 = system.s3_url().replace("http://", "");
+    let error = System::start(Options { s3, ..Options::default() }).await.err().unwrap();
+    assert!(error.to_string().contains("--s3"), "{error}");
     let nobody = Options { dynamodb: DynamoDb::At("http://127.0.0.1:1".to_owned()), ..Options::default() };
     let error = System::start(nobody).await.err().unwrap();
     assert!(error.to_string().contains("refused") && error.to_string().contains("http://127.0.0.1:1"), "{error}");

@@ -1,0 +1,173 @@
+//! The embedded S3: objects in a folder of files, behind an HTTP port.
+//!
+//! `s3s` checks signatures, but this one takes any credentials, and none, as the embedded DynamoDB does. So each request is
+//! signed anew on its way in.
+
+mod signature;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+use tracing::{error, warn};
+
+/// The embedded S3 could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectsError {
+    /// The folder can't be used.
+    #[error("cannot keep objects{}: {problem}", place(.folder.as_deref()))]
+    Folder {
+        /// The folder.
+        folder: Option<PathBuf>,
+        /// What's wrong with it.
+        problem: String,
+    },
+    /// The address can't be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// How long requests that are under way may take to end when it stops.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The checksums that an answer can carry.
+const CHECKSUMS: [HeaderName; 5] = [
+    HeaderName::from_static("x-amz-checksum-crc32"),
+    HeaderName::from_static("x-amz-checksum-crc32c"),
+    HeaderName::from_static("x-amz-checksum-crc64nvme"),
+    HeaderName::from_static("x-amz-checksum-sha1"),
+    HeaderName::from_static("x-amz-checksum-sha256"),
+];
+
+/// The running S3. When it is dropped, it ends.
+pub struct Objects {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinSet<()>,
+    root: PathBuf,
+    // Removed when it is dropped.
+    _temporary: Option<TempDir>,
+}
+
+impl Objects {
+    /// Starts an S3 that listens on `host:port` (port 0 picks a free one), with the bucket ready. Its objects are kept in
+    /// the folder; without one, until it ends.
+    ///
+    /// # Errors
+    /// When the folder can't be used or the address can't be listened on.
+    pub async fn start(address: &str, folder: Option<&Path>, bucket: &str) -> Result<Self, ObjectsError> {
+        let failed = |problem: &dyn std::fmt::Display| ObjectsError::Folder {
+            folder: folder.map(Path::to_owned),
+            problem: problem.to_string(),
+        };
+        let temporary = match folder {
+            Some(_) => None,
+            None => Some(TempDir::with_prefix("consent-s3-").map_err(|error| failed(&error))?),
+        };
+        let root = folder.or(temporary.as_ref().map(TempDir::path)).unwrap_or(Path::new(".")).to_owned();
+        tokio::fs::create_dir_all(root.join(bucket)).await.map_err(|error| failed(&error))?;
+        let files = FileSystem::new(&root).map_err(|error| failed(&format!("{error:?}")))?;
+        let mut service = S3ServiceBuilder::new(files);
+        service.set_auth(SimpleAuth::from_single(signature::KEY, signature::SECRET));
+
+        let listen = |source| ObjectsError::Listen { address: address.to_owned(), source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let router = Router::new().fallback(answer).with_state(service.build());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+                let _ = stopped.await;
+            });
+            if let Err(error) = server.await {
+                error!(%error, "the embedded S3 ended");
+            }
+        });
+        Ok(Self { address, stop, serving, root, _temporary: temporary })
+    }
+
+    /// Its URL. Buckets are the first part of the path.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The folder with its objects: one folder a bucket, one file an object.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.root
+    }
+
+    /// Stops listening, lets the requests that are under way end, and keeps the folder that it was given.
+    pub async fn stop(self) {
+        let Self { stop, mut serving, .. } = self;
+        let _ = stop.send(());
+        let ended = async { while serving.join_next().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE, ended).await.is_err() {
+            warn!("a request to the embedded S3 did not end in time");
+        }
+    }
+}
+
+async fn answer(State(service): State<S3Service>, mut request: Request) -> Response {
+    signature::renew(&mut request);
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let wanted = request.headers().get(header::IF_MATCH).filter(|_| reads).cloned();
+    match service.oneshot(request).await {
+        Ok(response) if wanted.is_some_and(|wanted| is_another(&response, &wanted)) => {
+            let body =
+                "<Error><Code>PreconditionFailed</Code><Message>The object is another one by now.</Message></Error>";
+            (StatusCode::PRECONDITION_FAILED, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
+        }
+        Ok(response) => without_stale_checksums(response.map(Body::new)),
+        Err(error) => {
+            error!(?error, "the embedded S3 failed");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// `s3s-fs` heeds `If-Match` when it writes, not when it reads.
+fn is_another<B>(response: &axum::http::Response<B>, wanted: &HeaderValue) -> bool {
+    let tag = |value: &HeaderValue| value.to_str().unwrap_or_default().trim_matches('"').to_owned();
+    let found = response.headers().get(header::ETAG).map(tag);
+    found.is_some_and(|found| wanted != "*" && found != tag(wanted))
+}
+
+/// Where a multipart upload takes the place of an object, `s3s-fs` keeps the checksums of the old one. A client would
+/// compare them with the new one's bytes.
+fn without_stale_checksums(mut response: Response) -> Response {
+    let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
+    if tag.is_some_and(|tag| tag.contains('-')) {
+        for checksum in &CHECKSUMS {
+            response.headers_mut().remove(checksum);
+        }
+    }
+    response
+}
+
+fn place(path: Option<&Path>) -> String {
+    path.map(|path| format!(" in {}", path.display())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;
