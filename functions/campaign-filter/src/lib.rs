@@ -4,6 +4,7 @@
 //! answer. Its reads are strongly consistent: an opt-out that was acknowledged before the call is in the answer.
 
 mod campaign;
+mod campaign_report;
 pub mod list;
 mod report;
 
@@ -14,15 +15,28 @@ use consent::id::ContactId;
 use consent::log::METRICS;
 use consent::store::{Store, StoreError};
 use lambda_runtime::Diagnostic;
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use campaign::{Campaign, Recipient};
+pub use campaign_report::CampaignReport;
+use campaign_report::Sent;
 pub use report::{Counts, Reason, Report, Skipped};
 
 /// What filters campaigns.
 #[derive(Clone, Debug)]
 pub struct CampaignFilter {
     store: Store,
+}
+
+/// What became of a campaign.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// Of one whose recipients were given: they are in it.
+    Given(Report),
+    /// Of one that was sent.
+    Sent(CampaignReport),
 }
 
 /// A campaign could not be filtered. Nobody may be written to on the strength of it.
@@ -54,19 +68,28 @@ impl CampaignFilter {
         Self { store }
     }
 
-    /// Filters a campaign, given as JSON.
+    /// Filters a campaign, given as JSON, or adds up what became of one that was sent.
     ///
     /// # Errors
     /// The input is not a campaign, or the suppression list could not be read in full.
-    pub async fn handle(&self, event: Box<RawValue>) -> Result<Report, FilterError> {
-        let outcome = self.filter(event.get()).await;
+    pub async fn handle(&self, event: Box<RawValue>) -> Result<Answer, FilterError> {
+        let outcome = self.answer(event.get()).await;
         match &outcome {
-            Ok(report) => tracing::info!(
+            Ok(Answer::Given(report)) => tracing::info!(
                 target: METRICS,
                 metric = "campaign_filtered",
                 total = report.total,
                 eligible = report.counts.eligible,
                 "a campaign was filtered"
+            ),
+            Ok(Answer::Sent(report)) => tracing::info!(
+                target: METRICS,
+                metric = "campaign_sent",
+                total = report.total,
+                sent = report.sent,
+                failed = report.failed,
+                late_skips = report.late_skips,
+                "a campaign was sent"
             ),
             Err(FilterError::InvalidCampaign(_)) => {
                 tracing::warn!(target: METRICS, metric = "campaign_invalid", "not a campaign");
@@ -76,6 +99,13 @@ impl CampaignFilter {
             }
         }
         outcome
+    }
+
+    async fn answer(&self, json: &str) -> Result<Answer, FilterError> {
+        match Sent::parse(json)? {
+            Some(sent) => sent.report().map(Answer::Sent),
+            None => self.filter(json).await.map(Answer::Given),
+        }
     }
 
     async fn filter(&self, json: &str) -> Result<Report, FilterError> {

@@ -48,7 +48,7 @@ pub struct Skipped {
 }
 
 /// How many recipients there are of each kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// May get it.
     pub eligible: u64,
