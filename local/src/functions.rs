@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use aws_config::SdkConfig;
 use axum::Router;
 use campaign_filter::CampaignFilter;
+use campaign_filter::objects::Objects;
 use confirmation::Confirmation;
 use consent::clock::Clock;
 use consent::secrets::Secrets;
@@ -30,7 +31,7 @@ impl Functions {
     /// Over the table and the bucket; secrets and Graph API are at this process's own address.
     pub fn new(
         dynamodb: &aws_sdk_dynamodb::Client,
-        _objects: &aws_sdk_s3::Client,
+        objects: &aws_sdk_s3::Client,
         config: &SdkConfig,
         api: SocketAddr,
         clock: &Clock,
@@ -49,7 +50,7 @@ impl Functions {
             ("settings".to_owned(), settings::router(settings)),
             ("contacts".to_owned(), contacts::router(contacts)),
         ]);
-        let filter = Arc::new(CampaignFilter::new(store()));
+        let filter = Arc::new(CampaignFilter::new(store(), Objects::new(objects.clone())));
         let store = store();
         // Started by its first event: an HTTPS client takes its time, and a test without confirmations needs none.
         let confirmation = Arc::new(LazyLock::new(move || {
@@ -59,7 +60,7 @@ impl Functions {
         let events = EventFunctions::default()
             .with("campaign-filter", move |event| {
                 let filter = Arc::clone(&filter);
-                async move { filter.handle(event).await }
+                async move { filter.handle(event, None).await }
             })
             .with("confirmation", move |event| {
                 let confirmation = Arc::clone(&confirmation);

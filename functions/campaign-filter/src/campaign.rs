@@ -7,6 +7,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::FilterError;
+use crate::list::Format;
+use crate::objects::Location;
 
 /// A campaign.
 #[derive(Debug)]
@@ -17,8 +19,43 @@ pub struct Campaign {
     pub id: Option<String>,
     /// What kind of messages it sends.
     pub category: Category,
-    /// To whom, in the caller's order.
-    pub recipients: Vec<Recipient>,
+    /// To whom.
+    pub recipients: Recipients,
+}
+
+/// Those to whom a campaign is to go.
+#[derive(Debug)]
+pub enum Recipients {
+    /// Here, in the caller's order.
+    Given(Vec<Recipient>),
+    /// All of a list in S3. The eligible and the skipped go to lists beside each other.
+    Listed(Source, Destination),
+    /// Some rows of a list in S3, from one byte to another, both included.
+    Rows(Source, u64, u64),
+}
+
+/// A list in S3.
+#[derive(Debug, Deserialize)]
+pub struct Source {
+    /// Where it is.
+    #[serde(flatten)]
+    pub location: Location,
+    /// What it is written in.
+    pub format: Format,
+    /// The column, or field, with the ids.
+    #[serde(default = "id")]
+    pub column: String,
+    first_byte: Option<u64>,
+    last_byte: Option<u64>,
+}
+
+/// Where lists go.
+#[derive(Debug, Deserialize)]
+pub struct Destination {
+    /// The bucket.
+    pub bucket: String,
+    /// What their keys begin with.
+    pub prefix: String,
 }
 
 /// One recipient.
@@ -39,6 +76,8 @@ struct Input<'a> {
     category: Option<Value>,
     #[serde(borrow)]
     contacts: Option<&'a RawValue>,
+    source: Option<Value>,
+    destination: Option<Value>,
 }
 
 impl Campaign {
@@ -60,10 +99,52 @@ impl Campaign {
             Some(Value::String(id)) => Some(id),
             Some(_) => return Err(invalid("campaign_id: give a text")),
         };
-        let contacts = input.contacts.and_then(|contacts| serde_json::from_str(contacts.get()).ok());
-        let contacts: Vec<Box<RawValue>> = contacts.ok_or_else(|| invalid("contacts: give a list of recipients"))?;
-        Ok(Self { tenant, id, category, recipients: contacts.into_iter().map(Recipient::new).collect() })
+        let recipients = match (input.contacts, input.source) {
+            (Some(_), Some(_)) => return Err(invalid("source: give either contacts or a source")),
+            (_, Some(source)) => Recipients::listed(source, input.destination)?,
+            (contacts, None) => {
+                let contacts = contacts.and_then(|contacts| serde_json::from_str(contacts.get()).ok());
+                let contacts: Vec<Box<RawValue>> =
+                    contacts.ok_or_else(|| invalid("contacts: give a list of recipients, or a source"))?;
+                Recipients::Given(contacts.into_iter().map(Recipient::new).collect())
+            }
+        };
+        Ok(Self { tenant, id, category, recipients })
     }
+}
+
+impl Recipients {
+    fn listed(source: Value, destination: Option<Value>) -> Result<Self, FilterError> {
+        let source: Source = serde_json::from_value(source).map_err(|_| {
+            invalid("source: give bucket, key, format (csv or jsonl) and, but for the field id, column")
+        })?;
+        let destination: Option<Destination> = destination
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(|_| invalid("destination: give bucket and prefix"))?;
+        match (source.first_byte, source.last_byte, destination) {
+            (None, None, Some(destination)) => Ok(Self::Listed(source, destination)),
+            (Some(first), Some(last), None) if first <= last && last - first < MAX_ROWS_BYTES => {
+                Ok(Self::Rows(source, first, last))
+            }
+            (Some(_), Some(_), None) => {
+                Err(invalid("source.last_byte: not before first_byte, and less than 1 MiB behind it"))
+            }
+            (None, None, None) => Err(invalid("destination: give bucket and prefix, or a source with byte range")),
+            (Some(_), Some(_), Some(_)) => {
+                Err(invalid("destination: leave it out, rows of a byte range are in the answer"))
+            }
+            _ => Err(invalid("source: give both first_byte and last_byte, or neither")),
+        }
+    }
+}
+
+/// Bytes of a range, at most: its rows have to fit an answer.
+const MAX_ROWS_BYTES: u64 = 1024 * 1024;
+
+/// The field with the id where nothing else is said.
+fn id() -> String {
+    "id".to_owned()
 }
 
 /// A recipient that is an object. One that says the same field twice is none: whoever reads it next may see the other.
@@ -74,6 +155,7 @@ struct Fields {
 }
 
 impl Recipient {
+    /// A recipient in the caller's JSON.
     fn new(json: Box<RawValue>) -> Self {
         let read = serde_json::from_str(json.get()).map(|id| Fields { id, user_id: None });
         match read.or_else(|_| serde_json::from_str(json.get())) {

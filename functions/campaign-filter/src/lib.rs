@@ -5,36 +5,43 @@
 
 mod campaign;
 mod campaign_report;
+mod given;
 pub mod list;
+mod object_list;
+pub mod objects;
 mod report;
 
-use std::collections::{HashMap, HashSet};
-
-use consent::contact::{Category, Status, Suppression};
-use consent::id::ContactId;
+use consent::contact::Category;
 use consent::log::METRICS;
 use consent::store::{Store, StoreError};
 use lambda_runtime::Diagnostic;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout_at};
 
-use campaign::{Campaign, Recipient};
+use campaign::{Campaign, Recipients};
 pub use campaign_report::CampaignReport;
 use campaign_report::Sent;
+use object_list::ObjectList;
+pub use object_list::{BatchList, ListReport};
+use objects::Objects;
 pub use report::{Counts, Reason, Report, Skipped};
 
 /// What filters campaigns.
 #[derive(Clone, Debug)]
 pub struct CampaignFilter {
     store: Store,
+    objects: Objects,
 }
 
 /// What became of a campaign.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Answer {
-    /// Of one whose recipients were given: they are in it.
+    /// Of one whose recipients were given, or of some rows of a list: they are in it.
     Given(Report),
+    /// Of one whose recipients are a list: so are those who may get it.
+    List(ListReport),
     /// Of one that was sent.
     Sent(CampaignReport),
 }
@@ -48,6 +55,12 @@ pub enum FilterError {
     /// The table did not answer. Trying again does.
     #[error(transparent)]
     StoreUnavailable(#[from] StoreError),
+    /// A list could not be read or written. Trying again does help.
+    #[error("{0}")]
+    ObjectUnavailable(String),
+    /// The list is too long for the time that the function has. Trying again does not help; parts of it do.
+    #[error("the time is too short for this list: split it")]
+    OutOfTime,
 }
 
 /// Gives the errors the names that a state machine's `Retry` and `Catch` know them by.
@@ -56,110 +69,92 @@ impl From<FilterError> for Diagnostic {
         let error_type = match error {
             FilterError::InvalidCampaign(_) => "InvalidCampaign",
             FilterError::StoreUnavailable(_) => "StoreUnavailable",
+            FilterError::ObjectUnavailable(_) => "ObjectUnavailable",
+            FilterError::OutOfTime => "OutOfTime",
         };
         Self { error_type: error_type.to_owned(), error_message: error.to_string() }
     }
 }
 
 impl CampaignFilter {
-    /// A filter on this store.
+    /// A filter on this store, of lists among these objects.
     #[must_use]
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    pub fn new(store: Store, objects: Objects) -> Self {
+        Self { store, objects }
     }
 
-    /// Filters a campaign, given as JSON, or adds up what became of one that was sent.
+    /// Filters a campaign, given as JSON, or some rows of one, or adds up what became of one that was sent. It stops in time
+    /// for a `deadline`.
     ///
     /// # Errors
-    /// The input is not a campaign, or the suppression list could not be read in full.
-    pub async fn handle(&self, event: Box<RawValue>) -> Result<Answer, FilterError> {
-        let outcome = self.answer(event.get()).await;
+    /// The input is not a campaign, or the suppression list, or the list of recipients, could not be read in full.
+    pub async fn handle(&self, event: Box<RawValue>, deadline: Option<Instant>) -> Result<Answer, FilterError> {
+        let outcome = Box::pin(self.answer(event.get(), deadline)).await;
         match &outcome {
-            Ok(Answer::Given(report)) => tracing::info!(
-                target: METRICS,
-                metric = "campaign_filtered",
-                total = report.total,
-                eligible = report.counts.eligible,
-                "a campaign was filtered"
-            ),
-            Ok(Answer::Sent(report)) => tracing::info!(
-                target: METRICS,
-                metric = "campaign_sent",
-                total = report.total,
-                sent = report.sent,
-                failed = report.failed,
-                late_skips = report.late_skips,
-                "a campaign was sent"
-            ),
+            Ok(answer) => answer.log(),
             Err(FilterError::InvalidCampaign(_)) => {
                 tracing::warn!(target: METRICS, metric = "campaign_invalid", "not a campaign");
             }
             Err(FilterError::StoreUnavailable(error)) => {
                 tracing::error!(target: METRICS, metric = "store_unavailable", %error, "a campaign could not be filtered");
             }
+            Err(error @ (FilterError::ObjectUnavailable(_) | FilterError::OutOfTime)) => {
+                tracing::error!(target: METRICS, metric = "campaign_failed", %error, "a campaign could not be filtered");
+            }
         }
         outcome
     }
 
-    async fn answer(&self, json: &str) -> Result<Answer, FilterError> {
+    async fn answer(&self, json: &str, deadline: Option<Instant>) -> Result<Answer, FilterError> {
         match Sent::parse(json)? {
             Some(sent) => sent.report().map(Answer::Sent),
-            None => self.filter(json).await.map(Answer::Given),
+            None => self.filter(Campaign::parse(json)?, deadline).await,
         }
     }
 
-    async fn filter(&self, json: &str) -> Result<Report, FilterError> {
-        let campaign = Campaign::parse(json)?;
-        let tenant = self.store.tenant(&campaign.tenant);
+    async fn filter(&self, campaign: Campaign, deadline: Option<Instant>) -> Result<Answer, FilterError> {
+        let Campaign { tenant, id, category, recipients } = campaign;
+        let tenant = self.store.tenant(&tenant);
         let settings = tenant
             .settings()
             .await?
             .ok_or_else(|| FilterError::InvalidCampaign("tenant_id: this tenant has no settings yet".to_owned()))?;
-        let ids: Vec<ContactId> = campaign.recipients.iter().flat_map(|recipient| recipient.ids.clone()).collect();
-        let list = tenant.suppressions(&ids).await?;
-        let explicit = campaign.category == Category::Marketing && settings.settings.require_opt_in();
-        let statuses = if explicit { tenant.statuses(&ids).await? } else { HashMap::new() };
-
-        let mut report = Report::new(campaign.id);
-        let mut before: HashSet<ContactId> = HashSet::new();
-        for recipient in campaign.recipients {
-            let suppression = suppression(&recipient, &list);
-            let opted_in = recipient.ids.iter().any(|id| statuses.get(id) == Some(&Status::OptedIn));
-            // Not `any`: every id of a recipient is one that nobody further down may have.
-            let repeated = recipient.ids.iter().filter(|id| !before.insert((*id).clone())).count() > 0;
-            let skipped = if recipient.ids.is_empty() {
-                Some(Reason::Invalid)
-            } else if repeated {
-                Some(Reason::Duplicate)
-            } else {
-                reason(campaign.category, suppression).or((explicit && !opted_in).then_some(Reason::NotOptedIn))
-            };
-            report.add(recipient.json, recipient.contact, skipped);
-        }
-        Ok(report.finished())
+        let explicit = category == Category::Marketing && settings.settings.require_opt_in();
+        let list =
+            |source| ObjectList { objects: &self.objects, tenant: &tenant, source, explicit, category, deadline };
+        let recipients = match recipients {
+            Recipients::Listed(source, destination) => {
+                let report = Box::pin(list(&source).filter(&destination)).await?;
+                return Ok(Answer::List(ListReport { campaign_id: id, ..report }));
+            }
+            Recipients::Rows(source, begin, end) => list(&source).rows(begin, end).await?,
+            Recipients::Given(recipients) => recipients,
+        };
+        let filtering = given::filter(&tenant, category, explicit, Report::new(id), recipients);
+        let report = match deadline {
+            Some(deadline) => timeout_at(deadline, filtering).await.unwrap_or(Err(FilterError::OutOfTime)),
+            None => filtering.await,
+        };
+        report.map(Answer::Given)
     }
 }
 
-/// All that is on the list under any of a recipient's ids.
-fn suppression(recipient: &Recipient, list: &HashMap<ContactId, Suppression>) -> Suppression {
-    let listed = recipient.ids.iter().filter_map(|id| list.get(id));
-    listed.fold(Suppression::default(), |all, one| Suppression {
-        opted_out: all.opted_out || one.opted_out,
-        blocked: all.blocked || one.blocked,
-        provider_stopped: all.provider_stopped || one.provider_stopped,
-    })
-}
-
-/// The first reason for which a message of this category may not go.
-fn reason(category: Category, suppression: Suppression) -> Option<Reason> {
-    let marketing = category == Category::Marketing;
-    if suppression.blocked {
-        Some(Reason::Blocked)
-    } else if marketing && suppression.provider_stopped {
-        Some(Reason::ProviderStopped)
-    } else if marketing && suppression.opted_out {
-        Some(Reason::OptedOut)
-    } else {
-        None
+impl Answer {
+    fn log(&self) {
+        let (total, counts) = match self {
+            Self::Given(report) => (report.total, report.counts),
+            Self::List(report) => (report.total, report.counts),
+            Self::Sent(CampaignReport { total, sent, failed, late_skips, .. }) => {
+                tracing::info!(target: METRICS, metric = "campaign_sent", total, sent, failed, late_skips, "a campaign was sent");
+                return;
+            }
+        };
+        tracing::info!(
+            target: METRICS,
+            metric = "campaign_filtered",
+            total,
+            eligible = counts.eligible,
+            "a campaign was filtered"
+        );
     }
 }

@@ -1,14 +1,33 @@
 //! Starts the campaign filter as a Lambda function.
 
+use std::time::SystemTime;
+
+use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use campaign_filter::CampaignFilter;
+use campaign_filter::objects::Objects;
 use consent::store::Store;
 use consent::{aws, limits, log};
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{Context, LambdaEvent, service_fn};
+use tokio::time::Instant;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     log::init();
     let config = aws::config(limits::CAMPAIGN_CALL).await;
-    let filter = CampaignFilter::new(Store::new(aws::dynamodb(&config), std::env::var("TABLE_NAME")?));
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| filter.handle(event.payload).await)).await
+    let waits = TimeoutConfig::builder()
+        .connect_timeout(limits::CONNECT)
+        .operation_attempt_timeout(limits::OBJECT_ATTEMPT)
+        .operation_timeout(limits::CAMPAIGN_CALL);
+    let s3 = aws_sdk_s3::Client::from_conf(Builder::from(&config).timeout_config(waits.build()).build());
+    let store = Store::new(aws::dynamodb(&config), std::env::var("TABLE_NAME")?);
+    let filter = CampaignFilter::new(store, Objects::new(s3));
+    let handle = async |event: LambdaEvent<_>| filter.handle(event.payload, deadline(&event.context)).await;
+    lambda_runtime::run(service_fn(handle)).await
+}
+
+/// When the function has to have ended, by the clock that it waits by. `cargo lambda watch` names a time long past.
+fn deadline(context: &Context) -> Option<Instant> {
+    let left = context.deadline().duration_since(SystemTime::now()).ok()?;
+    Some(Instant::now() + left.saturating_sub(limits::CAMPAIGN_RESERVE))
 }

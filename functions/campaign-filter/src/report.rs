@@ -122,8 +122,14 @@ impl Counts {
         }
     }
 
+    /// How many there are of all kinds.
+    pub(crate) fn total(&self) -> u64 {
+        let Self { eligible, opted_out, blocked, provider_stopped, not_opted_in, duplicate, invalid } = self;
+        eligible + opted_out + blocked + provider_stopped + not_opted_in + duplicate + invalid
+    }
+
     /// Every reason that occurs, the most frequent first, in words.
-    fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let mut reasons = [
             (self.invalid, "invalid"),
             (self.duplicate, "duplicate"),

@@ -1,12 +1,13 @@
 //! The contacts of a tenant, page by page.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures::{Stream, StreamExt, stream};
 
 use super::key::{self, Item, Key};
 use super::place;
 use super::request::{unavailable, unreadable};
 use super::{StoreError, Tenant};
-use crate::contact::Contact;
+use crate::contact::{Contact, Status};
 use crate::id::{ContactId, Shard};
 
 /// Where a page of contacts begins: behind this id, or at the beginning of the shard.
@@ -28,6 +29,32 @@ pub struct ContactPage {
 }
 
 impl Tenant {
+    /// Everybody who opted in, under all ids that they go by, in no order: by reading all contacts. Its end is its end only
+    /// where no error came before.
+    pub fn opted_in(&self) -> impl Stream<Item = Result<Vec<ContactId>, StoreError>> + Send + '_ {
+        let pages = move |shard| {
+            let first = Some(Position { shard, after: None });
+            stream::try_unfold(first, move |at| async move {
+                let Some(from) = at else { return Ok(None) };
+                let (items, is_last) = self.contacts_after(&from, "").await?;
+                let next = items.last().filter(|_| !is_last).map(|(id, _)| id.clone());
+                let next = next.map(|after| Position { shard, after: Some(after) });
+                let mut opted_in = Vec::new();
+                for (id, item) in items {
+                    if let Some(contact) = place::listed_contact(item)?
+                        && contact.status() == Status::OptedIn
+                    {
+                        opted_in.extend(contact.user_id.as_ref().map(ContactId::from));
+                        opted_in.push(id);
+                    }
+                }
+                Ok(Some((opted_in, next)))
+            })
+            .boxed()
+        };
+        stream::iter(Shard::all().map(pages)).flatten_unordered(SHARDS_AT_ONCE)
+    }
+
     /// Up to `limit` contacts that are `wanted`, among those whose id begins with `prefix`. The page may be shorter than
     /// that and still not be the last one: looking for rare contacts ends after two thousand of them.
     ///
@@ -98,6 +125,9 @@ impl Tenant {
         Ok((items.collect::<Result<_, StoreError>>()?, last))
     }
 }
+
+/// Shards that are read at a time where all contacts are.
+const SHARDS_AT_ONCE: usize = 8;
 
 /// Contacts that one query reads.
 const PAGE: i32 = 250;

@@ -9,6 +9,7 @@ mod durability;
 mod events;
 mod identity;
 mod keywords;
+mod lists;
 mod order;
 mod provider;
 mod read_units;

@@ -57,6 +57,14 @@ impl Layout {
         }
     }
 
+    /// What the list is written in.
+    pub(super) fn format(&self) -> Format {
+        match &self.0 {
+            Kind::Csv(_) => Format::Csv,
+            Kind::JsonLines(_) => Format::Jsonl,
+        }
+    }
+
     /// Reads so many rows into the window, or as many as the bytes have. `end` says that nothing follows them. Answers how many bytes
     /// were read: whole rows only.
     pub(super) fn rows(&self, bytes: &[u8], end: bool, most: usize, window: &mut Window) -> usize {

@@ -15,6 +15,7 @@ mod layout;
 mod number;
 mod pass;
 mod recipient;
+mod rows;
 mod skipped;
 mod spill;
 mod verdict;
@@ -27,6 +28,7 @@ pub use duplicates::Duplicates;
 pub use index::{Index, IndexBuilder};
 pub use layout::{Format, Layout};
 pub use pass::{Outcome, Pass};
+pub(crate) use rows::{Rows, names};
 
 /// The longest row, in bytes: what is longer is an unclosed quote or no list.
 pub const LONGEST_ROW: usize = 1 << 20;

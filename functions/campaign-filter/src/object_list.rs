@@ -1,0 +1,250 @@
+//! Campaigns whose recipients are a list in S3: filtered while they are read, and written while they are filtered.
+
+use std::collections::HashMap;
+
+use consent::contact::{Category, Status, Suppression};
+use consent::id::ContactId;
+use consent::store::Tenant;
+use futures::{StreamExt, TryStreamExt};
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+
+use crate::campaign::{Destination, Recipient, Source};
+use crate::list::{
+    BatchSize, Duplicates, Format, Index, IndexBuilder, Layout, Outcome, Output, Pass, People, Rows, names,
+};
+use crate::objects::{Location, Object, ObjectError, Objects, Upload};
+use crate::{Counts, FilterError};
+
+/// Bytes of a list whose recipients are looked up like those of any batch. Of a longer one it is sure that reading the
+/// whole suppression list costs less, or next to nothing.
+const SHORT: u64 = 4 * 1024 * 1024;
+
+/// Bytes of a list's beginning in which its header row has to end.
+const HEAD: u64 = 64 * 1024;
+
+/// As many recipients as one call of a sender gets. As JSON they take up to five times their bytes, and between the states of a
+/// state machine there is room for 256 KiB.
+const BATCHES: BatchSize = BatchSize { rows: 500, bytes: 48 * 1024 };
+
+/// What became of a list of recipients.
+#[derive(Debug, Serialize)]
+pub struct ListReport {
+    /// What the caller calls the campaign.
+    pub campaign_id: Option<String>,
+    /// All recipients.
+    pub total: u64,
+    /// How many of each kind.
+    pub counts: Counts,
+    /// The same for people to read.
+    pub summary: String,
+    /// The list of those who may get it: their rows as they were given.
+    pub eligible: Location,
+    /// The list of those who may not: line, contact, reason.
+    pub skipped: Location,
+    /// The stretches of the eligible that are sent together.
+    pub batches: BatchList,
+}
+
+/// Where the batches are listed.
+#[derive(Debug, Serialize)]
+pub struct BatchList {
+    /// The list: JSON, an array of batches.
+    #[serde(flatten)]
+    pub location: Location,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// A list in S3 that is to be filtered.
+pub(crate) struct ObjectList<'a> {
+    pub objects: &'a Objects,
+    pub tenant: &'a Tenant,
+    pub source: &'a Source,
+    /// Whether only those get it who opted in.
+    pub explicit: bool,
+    pub category: Category,
+    /// When this has to have ended.
+    pub deadline: Option<Instant>,
+}
+
+/// What is known of a list's people.
+struct Known {
+    suppressed: Index,
+    opted_in: Option<Index>,
+}
+
+impl ObjectList<'_> {
+    /// Filters all of it.
+    pub(crate) async fn filter(&self, destination: &Destination) -> Result<ListReport, FilterError> {
+        let object = self.objects.object(&self.source.location).await.map_err(unread)?;
+        let known = self.known(&object).await?;
+        let extension = match self.source.format {
+            Format::Csv => "csv",
+            Format::Jsonl => "jsonl",
+        };
+        let prefix = destination.prefix.trim_end_matches('/');
+        let location = |name: &str| {
+            let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+            Location { bucket: destination.bucket.clone(), key }
+        };
+        let mut uploads = [format!("eligible.{extension}"), "skipped.csv".to_owned()]
+            .map(|name| self.objects.upload(location(&name)));
+        match self.in_time(Box::pin(self.pass(&object, &known, &mut uploads))).await {
+            Ok(outcome) => {
+                let [eligible, skipped] = uploads;
+                let mut batches = self.objects.upload(location("batches.json"));
+                let mut json = serde_json::to_vec(&outcome.batches).unwrap_or_default();
+                batches.write(&mut json).await.map_err(written)?;
+                // The eligible come last: whoever finds them finds the others as well.
+                let skipped = skipped.finish().await.map_err(written)?;
+                let batches = batches.finish().await.map_err(written)?;
+                let eligible = eligible.finish().await.map_err(written)?;
+                Ok(ListReport {
+                    campaign_id: None,
+                    total: outcome.counts.total(),
+                    summary: outcome.counts.summary(),
+                    counts: outcome.counts,
+                    eligible,
+                    skipped,
+                    batches: BatchList { location: batches, count: outcome.batches.len() },
+                })
+            }
+            Err(error) => {
+                for mut upload in uploads {
+                    upload.abort().await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The recipients of some of its rows, from one byte to another.
+    pub(crate) async fn rows(&self, first: u64, last: u64) -> Result<Vec<Recipient>, FilterError> {
+        let object = self.objects.object(&self.source.location).await.map_err(unread)?;
+        if last >= object.length {
+            return Err(FilterError::InvalidCampaign("source.last_byte: lies behind the end of the list".to_owned()));
+        }
+        let head = if first == 0 { Vec::new() } else { self.read(&object, 0, HEAD.min(first)).await? };
+        let mut bytes = self.read(&object, first, last + 1).await?;
+        let beginning = if first == 0 { &bytes } else { &head };
+        let (layout, length) = Layout::read(self.source.format, &self.source.column, beginning, true)
+            .map_err(invalid)?
+            .ok_or_else(|| FilterError::InvalidCampaign("source: the header row has no end".to_owned()))?;
+        let names = names(self.source.format, &beginning[..length]);
+        let rows = if first == 0 { bytes.split_off(length) } else { bytes };
+        Ok(Rows::read(&layout, &rows).recipients(&names))
+    }
+
+    /// Reads, filters and writes, block by block.
+    async fn pass(&self, object: &Object, known: &Known, uploads: &mut [Upload; 2]) -> Result<Outcome, FilterError> {
+        let people = People { suppressed: &known.suppressed, opted_in: known.opted_in.as_ref() };
+        let mut pass = Pass::new(self.source.format, &self.source.column, self.category, BATCHES)
+            .without_duplicates(Duplicates::new(std::env::temp_dir()));
+        let mut output = Output::default();
+        let mut blocks = std::pin::pin!(self.objects.blocks(object, 0, object.length));
+        while let Some(block) = blocks.next().await {
+            let block = block.map_err(unread)?;
+            pass.feed(&block, &people, &mut output).map_err(invalid)?;
+            write(uploads, &mut output).await?;
+        }
+        let outcome = pass.finish(&people, &mut output).map_err(invalid)?;
+        write(uploads, &mut output).await?;
+        Ok(outcome)
+    }
+
+    /// Reads what is known of the people of a list: of a short one by its ids, else of everybody.
+    async fn known(&self, object: &Object) -> Result<Known, FilterError> {
+        if object.length <= SHORT {
+            let bytes = self.read(object, 0, object.length).await?;
+            let layout = Layout::read(self.source.format, &self.source.column, &bytes, true).map_err(invalid)?;
+            let ids = layout.map_or_else(Vec::new, |(layout, head)| Rows::read(&layout, &bytes[head..]).ids());
+            let suppressed = self.in_time(async { Ok(self.tenant.suppressions(&ids).await?) }).await?;
+            let opted_in = if self.explicit {
+                let statuses = self.in_time(async { Ok(self.tenant.statuses(&ids).await?) }).await?;
+                Some(opted_in(&statuses))
+            } else {
+                None
+            };
+            return Ok(Known { suppressed: suppressed.iter().map(|(id, reasons)| (id, *reasons)).collect(), opted_in });
+        }
+        self.in_time(async {
+            let mut suppressed = IndexBuilder::default();
+            let mut list = self.tenant.suppression_list();
+            while let Some(entries) = list.try_next().await? {
+                for (id, reasons) in entries {
+                    suppressed.add(&id, reasons);
+                }
+            }
+            if !self.explicit {
+                return Ok(Known { suppressed: suppressed.build(), opted_in: None });
+            }
+            let mut opted_in = IndexBuilder::default();
+            let mut people = self.tenant.opted_in();
+            while let Some(ids) = people.try_next().await? {
+                for id in ids {
+                    opted_in.add(&id, Suppression::default());
+                }
+            }
+            Ok(Known { suppressed: suppressed.build(), opted_in: Some(opted_in.build()) })
+        })
+        .await
+    }
+
+    async fn read(&self, object: &Object, first: u64, end: u64) -> Result<Vec<u8>, FilterError> {
+        let blocks = self.objects.blocks(object, first, end).map_err(unread);
+        self.in_time(blocks.try_fold(Vec::new(), async |mut bytes, block| {
+            bytes.extend(block);
+            Ok(bytes)
+        }))
+        .await
+    }
+
+    /// Does something while there is time for it.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, FilterError>>) -> Result<T, FilterError> {
+        match self.deadline {
+            Some(deadline) => timeout_at(deadline, work).await.unwrap_or(Err(FilterError::OutOfTime)),
+            None => work.await,
+        }
+    }
+}
+
+async fn write(uploads: &mut [Upload; 2], output: &mut Output) -> Result<(), FilterError> {
+    let [eligible, skipped] = uploads;
+    eligible.write(&mut output.eligible).await.map_err(written)?;
+    skipped.write(&mut output.skipped).await.map_err(written)
+}
+
+fn opted_in(statuses: &HashMap<ContactId, Status>) -> Index {
+    let opted_in = statuses.iter().filter(|(_, status)| **status == Status::OptedIn);
+    opted_in.map(|(id, _)| (id, Suppression::default())).collect()
+}
+
+/// Why a list can't be read.
+#[expect(clippy::needless_pass_by_value, reason = "goes into map_err")]
+fn unread(error: ObjectError) -> FilterError {
+    match error {
+        ObjectError::Missing => FilterError::InvalidCampaign(format!("source: {error}")),
+        ObjectError::Replaced | ObjectError::Unavailable(_) => FilterError::ObjectUnavailable(error.to_string()),
+    }
+}
+
+/// Why lists can't be written.
+#[expect(clippy::needless_pass_by_value, reason = "goes into map_err")]
+fn written(error: ObjectError) -> FilterError {
+    match error {
+        ObjectError::Missing => {
+            FilterError::InvalidCampaign("destination: no such bucket, or the filter may not write to it".to_owned())
+        }
+        ObjectError::Replaced | ObjectError::Unavailable(_) => FilterError::ObjectUnavailable(error.to_string()),
+    }
+}
+
+/// Why a list can't be filtered.
+#[expect(clippy::needless_pass_by_value, reason = "goes into map_err")]
+fn invalid(error: crate::list::ListError) -> FilterError {
+    match error {
+        crate::list::ListError::Disk(_) => FilterError::ObjectUnavailable(error.to_string()),
+        _ => FilterError::InvalidCampaign(error.to_string()),
+    }
+}

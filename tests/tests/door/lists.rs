@@ -1,0 +1,204 @@
+//! Campaigns whose recipients are a list in S3.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use aws_sdk_s3::primitives::ByteStream;
+use axum::http::{Method, StatusCode};
+use campaign_filter::objects::Objects;
+use campaign_filter::{CampaignFilter, FilterError};
+use serde_json::{Value, json};
+use tests::World;
+use tokio::time::Instant;
+
+const STOPPED: &str = "+14155550101";
+const BLOCKED: &str = "+14155550102";
+
+async fn put(world: &World, key: &str, list: impl Into<Vec<u8>>) {
+    let list = ByteStream::from(list.into());
+    world.system.s3().put_object().bucket(local::BUCKET).key(key).body(list).send().await.unwrap();
+}
+
+async fn text(world: &World, location: &Value) -> Option<String> {
+    let (bucket, key) = (location["bucket"].as_str().unwrap(), location["key"].as_str().unwrap());
+    let object = world.system.s3().get_object().bucket(bucket).key(key).send().await.ok()?;
+    Some(String::from_utf8(object.body.collect().await.unwrap().to_vec()).unwrap())
+}
+
+fn campaign(key: &str, format: &str, column: &str) -> Value {
+    json!({"tenant_id": "demo", "campaign_id": "spring-1", "category": "marketing",
+        "source": {"bucket": local::BUCKET, "key": key, "format": format, "column": column},
+        "destination": {"bucket": local::BUCKET, "prefix": "out/spring-1"}})
+}
+
+/// A world in which one person opted out and one is blocked.
+async fn world() -> World {
+    let world = World::start().await;
+    world.says(STOPPED, "STOP").await;
+    world.block(BLOCKED, true).await.expect(StatusCode::OK);
+    world
+}
+
+#[tokio::test]
+async fn a_list_of_csv_is_parted_into_eligible_and_skipped_byte_for_byte() {
+    let world = world().await;
+    let list = "\u{feff}name,Phone\r\n\"A, B\",+1 415 555 0100\r\nB,14155550101\r\n\"C\n\",\"+14155550102\"\r\nD,nobody\r\nE,(415) 5\r\nF,0014155550100\r\nG,+14155550103";
+    put(&world, "in.csv", list).await;
+    let answer = world.filter(&campaign("in.csv", "csv", "Phone")).await.unwrap();
+    assert_eq!(
+        answer["counts"],
+        json!({"eligible": 2, "opted_out": 1, "blocked": 1, "provider_stopped": 0,
+        "not_opted_in": 0, "duplicate": 1, "invalid": 2})
+    );
+    assert_eq!((&answer["campaign_id"], &answer["total"]), (&json!("spring-1"), &json!(7)));
+    assert_eq!(answer["eligible"], json!({"bucket": local::BUCKET, "key": "out/spring-1/eligible.csv"}));
+    let eligible = "\u{feff}name,Phone\r\n\"A, B\",+1 415 555 0100\r\nG,+14155550103";
+    assert_eq!(text(&world, &answer["eligible"]).await.unwrap(), eligible);
+    let skipped = "line,contact,reason\n3,14155550101,opted_out\n4,+14155550102,blocked\n6,nobody,invalid\n7,(415) 5,invalid\n8,0014155550100,duplicate\n";
+    assert_eq!(text(&world, &answer["skipped"]).await.unwrap(), skipped);
+    assert_eq!(answer["batches"]["count"], 1);
+}
+
+#[tokio::test]
+async fn the_rows_of_a_batch_come_as_contacts_and_whoever_stopped_since_is_skipped() {
+    let world = world().await;
+    for (name, format, column) in [("in.csv", "csv", "phone"), ("in.jsonl", "jsonl", "phone")] {
+        let mut list = if format == "csv" { "phone,name\n".to_owned() } else { String::new() };
+        for number in 0..1_200 {
+            match format {
+                "csv" => writeln!(list, "+1415556{number:04},N{number}").unwrap(),
+                _ => writeln!(list, r#"{{"phone": "+1415556{number:04}", "name": "N{number}"}}"#).unwrap(),
+            }
+        }
+        put(&world, name, list).await;
+        let answer = world.filter(&campaign(name, format, column)).await.unwrap();
+        let batches: Value = serde_json::from_str(&text(&world, &answer["batches"]).await.unwrap()).unwrap();
+        assert_eq!(batches.as_array().unwrap().len(), 3, "{batches}");
+        world.says(&format!("+1415556{:04}", if format == "csv" { 600 } else { 601 }), "STOP").await;
+        let mut contacts = Vec::new();
+        for batch in batches.as_array().unwrap() {
+            let mut rows = campaign(answer["eligible"]["key"].as_str().unwrap(), format, column);
+            rows.as_object_mut().unwrap().remove("destination");
+            rows["source"]["first_byte"] = batch["first_byte"].clone();
+            rows["source"]["last_byte"] = batch["last_byte"].clone();
+            let report = world.filter(&rows).await.unwrap();
+            assert_eq!(report["total"], batch["rows"]);
+            contacts.extend(report["eligible"].as_array().unwrap().iter().cloned());
+        }
+        // In the second round the first round's stop is in the list already.
+        assert_eq!(contacts.len() as u64, answer["counts"]["eligible"].as_u64().unwrap() - 1);
+        assert_eq!(contacts[7], json!({"phone": "+14155560007", "name": "N7"}));
+    }
+}
+
+#[tokio::test]
+async fn explicit_opt_in_is_asked_of_lists_as_well() {
+    let world = world().await;
+    world.change_settings(|settings| settings["require_opt_in"] = true.into()).await;
+    world.says("+14155550110", "START").await;
+    put(&world, "in.jsonl", "\"+14155550110\"\n\"+14155550111\"\n").await;
+    let answer = world.filter(&campaign("in.jsonl", "jsonl", "id")).await.unwrap();
+    assert_eq!(answer["summary"], "1 contact skipped (not-opted-in)");
+    assert_eq!(text(&world, &answer["eligible"]).await.unwrap(), "\"+14155550110\"\n");
+}
+
+#[tokio::test]
+async fn a_long_list_is_compared_with_the_whole_suppression_list() {
+    let world = world().await;
+    world.change_settings(|settings| settings["require_opt_in"] = true.into()).await;
+    for number in ["+14155560007", "+14155560008"] {
+        world.says(number, "START").await;
+    }
+    world.says("+14155560008", "STOP").await;
+    // Longer than what is looked up, and than two parts of an upload.
+    let filler = "x".repeat(200);
+    let mut list = "phone,filler\n".to_owned();
+    for number in 5_510_000..5_560_000 {
+        writeln!(list, "+1415{number},{filler}").unwrap();
+    }
+    for number in ["+14155560007", "+14155560008", STOPPED] {
+        writeln!(list, "{number},{filler}").unwrap();
+    }
+    put(&world, "in.csv", list).await;
+    world.calls.reset();
+    let answer = world.filter(&campaign("in.csv", "csv", "phone")).await.unwrap();
+    assert_eq!(world.calls.count("BatchGetItem"), 1, "the settings, and nobody by name");
+    assert_eq!(
+        answer["counts"],
+        json!({"eligible": 1, "opted_out": 2, "blocked": 1, "provider_stopped": 0,
+        "not_opted_in": 49_998, "duplicate": 1, "invalid": 0})
+    );
+    assert_eq!(text(&world, &answer["eligible"]).await.unwrap().lines().count(), 2);
+}
+
+#[tokio::test]
+async fn what_is_no_list_is_refused_by_its_field_and_nothing_is_written() {
+    let world = world().await;
+    put(&world, "in.csv", "name,phone\nA,+14155550100\n").await;
+    let refused = [
+        campaign("nowhere.csv", "csv", "phone"),
+        campaign("in.csv", "csv", "mobile"),
+        campaign("in.csv", "xlsx", "phone"),
+        {
+            let mut both = campaign("in.csv", "csv", "phone");
+            both["contacts"] = json!([]);
+            both
+        },
+        {
+            let mut nowhere = campaign("in.csv", "csv", "phone");
+            nowhere.as_object_mut().unwrap().remove("destination");
+            nowhere
+        },
+    ];
+    for campaign in refused {
+        assert_eq!(world.filter(&campaign).await.unwrap_err(), "InvalidCampaign", "{campaign}");
+    }
+    let location = json!({"bucket": local::BUCKET, "key": "out/spring-1/eligible.csv"});
+    assert_eq!(text(&world, &location).await, None);
+}
+
+#[tokio::test]
+async fn a_list_fails_closed_where_part_of_the_suppression_list_cannot_be_read() {
+    let world = world().await;
+    let mut list = String::new();
+    for number in 0..100 {
+        writeln!(list, "\"+141555601{number:02}\"").unwrap();
+    }
+    put(&world, "in.jsonl", list).await;
+    for operation in ["Query", "BatchGetItem"] {
+        world.calls.fail(operation, [tests::Fault::Denied]);
+        assert_eq!(world.filter(&campaign("in.jsonl", "jsonl", "id")).await.unwrap_err(), "StoreUnavailable");
+        world.calls.forgive();
+    }
+    let location = json!({"bucket": local::BUCKET, "key": "out/spring-1/eligible.jsonl"});
+    assert_eq!(text(&world, &location).await, None);
+    world.filter(&campaign("in.jsonl", "jsonl", "id")).await.unwrap();
+    assert!(text(&world, &location).await.is_some());
+}
+
+#[tokio::test]
+async fn a_list_that_is_too_long_for_the_time_left_ends_in_time_and_leaves_nothing() {
+    let world = world().await;
+    put(&world, "in.jsonl", "\"+14155550100\"\n").await;
+    let filter = CampaignFilter::new(world.system.store().clone(), Objects::new(world.system.s3().clone()));
+    let event = || serde_json::value::to_raw_value(&campaign("in.jsonl", "jsonl", "id")).unwrap();
+    let past = Instant::now() - Duration::from_secs(1);
+    assert!(matches!(filter.handle(event(), Some(past)).await, Err(FilterError::OutOfTime)));
+    let location = json!({"bucket": local::BUCKET, "key": "out/spring-1/eligible.jsonl"});
+    assert_eq!(text(&world, &location).await, None);
+    let enough = Instant::now() + Duration::from_mins(5);
+    filter.handle(event(), Some(enough)).await.unwrap();
+    assert!(text(&world, &location).await.is_some());
+}
+
+#[tokio::test]
+async fn staff_that_switches_somebody_on_is_heeded_by_the_next_list() {
+    let world = world().await;
+    put(&world, "in.jsonl", format!("\"{STOPPED}\"\n")).await;
+    let report = world.filter(&campaign("in.jsonl", "jsonl", "id")).await.unwrap();
+    assert_eq!(report["summary"], "1 contact skipped (opted-out)");
+    let path = format!("/contacts/{STOPPED}/consent");
+    world.ask(Method::PUT, &path, Some(json!({"status": "opted_in"}))).await.expect(StatusCode::OK);
+    let report = world.filter(&campaign("in.jsonl", "jsonl", "id")).await.unwrap();
+    assert_eq!(report["summary"], "0 contacts skipped");
+}
