@@ -172,7 +172,7 @@ pub struct Contact {
     /// WhatsApp's id for the person, where the contact is kept under the phone number. A link to here stands in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
-    /// When number and user id were first seen together.
+    /// Since when the person is known at the number: when it was first seen with the user id, or moved there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linked_at: Option<Time>,
     /// Ids that the person has left, and until when it held them.
@@ -225,6 +225,18 @@ impl Contact {
         }
     }
 
+    /// What stands if every event that frees was somebody else's doing: every restriction that ever was.
+    #[must_use]
+    pub fn at_worst(&self) -> Self {
+        let worst = |latch: Latch| Latch { lifted: None, ..latch };
+        Self {
+            opt_out: worst(self.opt_out),
+            block: worst(self.block),
+            provider_stop: worst(self.provider_stop),
+            ..Self::default()
+        }
+    }
+
     /// The contact without what may be somebody else's doing, who came to its number after this time: it is not opted in
     /// by that, but it stays opted out.
     #[must_use]
@@ -237,6 +249,12 @@ impl Contact {
             provider_stop: self.provider_stop.as_of(time),
             ..self.clone()
         }
+    }
+
+    /// Notes that the person has left an id, which it may have left before.
+    pub fn leave(&mut self, id: &ContactId, until: Time) {
+        self.left.retain(|left| left.id != *id);
+        self.left.push(LeftId { id: id.clone(), until });
     }
 
     /// What the contact said about marketing.

@@ -156,7 +156,7 @@ pub fn identify(sighting: &Sighting, read: &Places) -> Result<Person, Unread> {
     let mut draft = Draft::new(read);
     let mut someone = draft.identify(&sighting.ids, sighting.at, sighting.joins_at)?;
     if let (Some(to), Some(at)) = (&sighting.moved_to, sighting.at) {
-        someone = draft.relocate(&someone, to, at, sighting.joins_at)?;
+        someone = draft.relocate(&someone, &sighting.ids, to, at, sighting.joins_at)?;
     }
     let behind = sighting.ids.iter().filter(|id| !someone.goes_by(id)).cloned().collect();
     let Draft { places, tightened, moved, .. } = draft;
@@ -219,7 +219,8 @@ impl Person {
     /// The contact with the other id that the person goes by.
     fn linked(&self, contact: &Contact) -> Contact {
         let user_id = self.ids.phone.as_ref().and(self.ids.user.as_ref()).and_then(ContactId::user_id);
-        Contact { linked_at: self.linked_at.filter(|_| user_id.is_some()), user_id, ..contact.clone() }
+        let linked_at = self.linked_at.filter(|_| self.ids.phone.is_some());
+        Contact { user_id, linked_at, ..contact.clone() }
     }
 }
 
@@ -266,3 +267,6 @@ impl Place {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod model;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::join;
 use super::{Former, Ids, Place, Places, Standing, Unread};
-use crate::contact::{Contact, LeftId};
+use crate::contact::Contact;
 use crate::id::ContactId;
 use crate::time::Time;
 
@@ -15,7 +15,7 @@ use crate::time::Time;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Someone {
     pub(super) ids: Ids,
-    /// When the ids were first seen together.
+    /// Since when the person is known at the number.
     pub(super) linked_at: Option<Time>,
     pub(super) contact: Contact,
 }
@@ -23,8 +23,8 @@ pub(super) struct Someone {
 /// Who holds an id.
 struct Holder {
     someone: Someone,
-    /// Whether the person has left the id since.
-    has_left: bool,
+    /// The last moment at which the id was that person's, where the person has left it since.
+    until: Option<Time>,
 }
 
 /// Places as they are to be.
@@ -65,14 +65,18 @@ impl<'a> Draft<'a> {
         // A number goes from hand to hand, a user id hardly ever: where they disagree, the user id is right.
         match (by_phone, by_user) {
             (Some(one), Some(other)) if one.someone.ids.first() == other.someone.ids.first() => Ok(other.someone),
-            // An old message, from before somebody left one of the ids: it teaches nothing of who has it now.
-            (Some(one), other) if one.has_left => Ok(other.unwrap_or(one).someone),
-            (_, Some(other)) if other.has_left => Ok(other.someone),
+            // An old message, from before somebody left the number: it tells nothing of who has that now.
+            (Some(Holder { someone: one, until: Some(until) }), other) => {
+                self.former_holder(&one, other.map(|other| other.someone), user, until, joins_at)
+            }
             (Some(one), other) => {
                 let (one, other) = (one.someone, other.map(|other| other.someone));
+                // A user id that has changed since is known by what it has become.
+                let user = other.as_ref().and_then(|other| other.ids.user.clone()).unwrap_or_else(|| user.clone());
+                let user = &user;
                 let is_somebody_else = one.ids.user.as_ref().is_some_and(|own| own != user);
-                match one.linked_at.filter(|_| is_somebody_else) {
-                    Some(since) if at < since => self.earlier_holder(other, user, phone, since),
+                match one.linked_at {
+                    Some(since) if at < since => self.earlier_holder(other, user, phone, since, joins_at),
                     _ if is_somebody_else => {
                         let newcomer = self.evict(one, phone, at)?;
                         self.settle_at(phone, user, &newcomer, other, at, joins_at)
@@ -102,9 +106,36 @@ impl<'a> Draft<'a> {
             return self.unite(&person, holder, at, just_before(at), joins_at);
         };
         if let Some(since) = person.linked_at.filter(|since| at < *since) {
-            return self.earlier_holder(Some(person), user, phone, since);
+            // Nobody else is known at the number, so whoever is known there went on with that person.
+            if matches!(self.place(phone)?.now, Standing::Contact(_)) && holder.ids.user.is_none() {
+                return self.unite(holder, &person, since, just_before(since), joins_at);
+            }
+            return self.earlier_holder(Some(person), user, phone, since, joins_at);
         }
         self.unite(&person, holder, at, just_before(at), joins_at)
+    }
+
+    /// The person with a user id who went by a number before its holder of that time, `one`, left it. Where nothing says
+    /// that those are two, they are the same person.
+    fn former_holder(
+        &mut self,
+        one: &Someone,
+        person: Option<Someone>,
+        user: &ContactId,
+        until: Time,
+        joins_at: Time,
+    ) -> Result<Someone, Unread> {
+        let person = match person {
+            Some(person) => person,
+            None => self.newcomer(&user.clone().into())?,
+        };
+        if one.ids.user.is_some() {
+            return Ok(person);
+        }
+        match person.linked_at.filter(|since| *since > until && person.ids.phone.is_some()) {
+            Some(since) => self.unite(one, &person, since, just_before(since), joins_at),
+            None => self.unite(&person, one, until.next(), until, joins_at),
+        }
     }
 
     /// The person with a user id, in an update that is older than what is known of who goes by which number `since`: the
@@ -115,6 +146,7 @@ impl<'a> Draft<'a> {
         user: &ContactId,
         phone: &ContactId,
         since: Time,
+        joins_at: Time,
     ) -> Result<Someone, Unread> {
         let mut person = match person {
             Some(person) => person,
@@ -127,48 +159,128 @@ impl<'a> Draft<'a> {
         let place = self.place(phone)?;
         if place.former.is_none() {
             place.former = Some(Former { to, until });
-            person.contact.left.push(LeftId { id: phone.clone(), until });
+            // What was said under the number alone may have been this person's.
+            let said = match &place.now {
+                Standing::Contact(contact) => contact.at_worst(),
+                _ => Contact::default(),
+            };
+            let (contact, tightened) = join::join(&said, &person.contact, joins_at);
+            person.contact = Contact { phone: person.contact.phone, ..contact };
+            person.contact.leave(phone, until);
+            self.tightened |= tightened;
             self.moved = true;
         }
         Ok(person)
     }
 
     /// Moves a person to other ids. Whoever is known at those is the same person.
-    pub(super) fn relocate(&mut self, person: &Someone, to: &Ids, at: Time, joins_at: Time) -> Result<Someone, Unread> {
-        let there = self.identify(to, Some(at), joins_at)?;
+    pub(super) fn relocate(
+        &mut self,
+        person: &Someone,
+        from: &Ids,
+        to: &Ids,
+        at: Time,
+        joins_at: Time,
+    ) -> Result<Someone, Unread> {
+        let until = last_moment(at);
+        // Whoever had the new id within that second has left it.
+        let there = self.identify(to, Some(until.next()), joins_at)?;
         if there.ids.first() == person.ids.first() {
             return Ok(there);
         }
-        self.unite(person, &there, at, last_moment(at), joins_at)
+        // Somebody who was known to have left the number, and now is known to have left it earlier: what was said in between
+        // was somebody else's.
+        let mut person = person.clone();
+        let ids = person.ids.clone();
+        for id in from.iter().filter(|id| ids.iter().all(|own| own != *id)) {
+            let place = self.place(id)?;
+            if let Some(former) = place.former.as_mut().filter(|former| former.until > until) {
+                former.until = until;
+                person.contact = person.contact.as_of(until);
+                person.contact.leave(id, until);
+            }
+        }
+        for id in from.iter().filter(|id| ids.iter().any(|own| own == *id)) {
+            // Nobody is left at the id, and whoever was there last is there already.
+            let last = self.holder(id, None)?.map(|last| last.someone.ids);
+            if last.as_ref().and_then(Ids::first) == there.ids.first() {
+                return Ok(there);
+            }
+        }
+        if let (Some(phone), Some(_)) = (&person.ids.phone, &there.ids.phone)
+            && person.linked_at.is_some_and(|since| since > until)
+        {
+            let phone = phone.clone();
+            let there = Someone { linked_at: there.linked_at.or(Some(at)), ..there };
+            return self.left_before(&person, &phone, there, until, joins_at);
+        }
+        self.unite(&person, &there, at, until, joins_at)
+    }
+
+    /// Somebody who left a number before its present holder was seen there. What was said under the number alone may have
+    /// been said by either.
+    fn left_before(
+        &mut self,
+        present: &Someone,
+        phone: &ContactId,
+        mut person: Someone,
+        until: Time,
+        joins_at: Time,
+    ) -> Result<Someone, Unread> {
+        let to = person.ids.first().cloned().unwrap_or_else(|| phone.clone());
+        self.place(&to)?;
+        let place = self.place(phone)?;
+        if place.former.is_none() {
+            place.former = Some(Former { to, until });
+            let (contact, tightened) = join::join(&present.contact.at_worst(), &person.contact, joins_at);
+            person.contact = Contact { phone: person.contact.phone, ..contact };
+            person.contact.leave(phone, until);
+            self.tightened |= tightened;
+            self.moved = true;
+        }
+        Ok(person)
     }
 
     /// Who holds an id, or held it at a time.
     fn holder(&mut self, id: &ContactId, at: Option<Time>) -> Result<Option<Holder>, Unread> {
-        let (mut id, mut at, mut has_left) = (id.clone(), at, false);
+        let (mut id, mut at, mut left) = (id.clone(), at, None);
+        let mut came_from: Option<ContactId> = None;
         for _ in 0..MAX_LINKS {
-            let place = self.place(&id)?;
-            let is_vacant = matches!(place.now, Standing::Vacant(_));
-            let former = place.former.clone().filter(|former| at.map_or(is_vacant, |at| at <= former.until));
-            let someone = match (former, &place.now) {
-                (Some(former), _) => {
-                    (id, at, has_left) = (former.to, at.or(Some(former.until)), true);
-                    continue;
-                }
-                (None, Standing::Link(to)) => {
-                    // The link is to the contact that stands there now, whoever was there before.
-                    let to = to.clone();
-                    match self.place(&to)?.now.clone() {
-                        Standing::Contact(contact) => Someone::at(&to, *contact),
-                        _ => return Ok(None),
-                    }
-                }
-                (None, Standing::Contact(contact)) => Someone::at(&id, (**contact).clone()),
-                (None, Standing::Erased { suppression, at }) => Someone::at(&id, Contact::erased(*suppression, *at)),
-                (None, Standing::Vacant(_)) => return Ok(None),
+            let place = self.place(&id)?.clone();
+            let contact = match &place.now {
+                Standing::Contact(contact) => Some((**contact).clone()),
+                Standing::Link(to) => match self.place(to)?.now.clone() {
+                    Standing::Contact(contact) => Some(*contact),
+                    _ => None,
+                },
+                _ => None,
             };
-            return Ok(Some(Holder { someone, has_left }));
+            // Whoever has left the id before is the one that is followed, whoever else was here once.
+            if came_from.is_some_and(|from| contact.is_some_and(|there| there.left.iter().any(|left| left.id == from)))
+            {
+                break;
+            }
+            // Nobody but who was there last is meant where nobody is any more, by staff or by what was left for that person.
+            let is_vacant = matches!(place.now, Standing::Vacant(_)) && (at.is_none() || left.is_some());
+            let former = place.former.filter(|former| is_vacant || at.is_some_and(|at| at <= former.until));
+            let Some(former) = former else { break };
+            // The person came to the next id by then: who had that before is somebody else.
+            at = at.max(Some(former.until.next()));
+            left = left.or(Some(former.until));
+            came_from = Some(id);
+            id = former.to;
         }
-        Ok(None)
+        let someone = match self.place(&id)?.now.clone() {
+            // The link is to the contact that stands there now, whoever was there before.
+            Standing::Link(to) => match self.place(&to)?.now.clone() {
+                Standing::Contact(contact) => Someone::at(&to, *contact),
+                _ => return Ok(None),
+            },
+            Standing::Contact(contact) => Someone::at(&id, *contact),
+            Standing::Erased { suppression, at } => Someone::at(&id, Contact::erased(suppression, at)),
+            Standing::Vacant(_) => return Ok(None),
+        };
+        Ok(Some(Holder { someone, until: left }))
     }
 
     /// Somebody of whom nothing is known but an id, and who starts from what the last holder left there.
@@ -188,9 +300,10 @@ impl<'a> Draft<'a> {
         let until = just_before(at);
         if let Some(user) = person.ids.user {
             person.contact = Contact { phone: None, user_id: None, linked_at: None, ..person.contact.as_of(until) };
-            person.contact.left.push(LeftId { id: phone.clone(), until });
+            person.contact.leave(phone, until);
             self.place(&user)?.now = Standing::Contact(Box::new(person.contact));
-            self.place(phone)?.former = Some(Former { to: user, until });
+            let now = Standing::Vacant(Box::new(newcomer.contact.clone()));
+            *self.place(phone)? = Place { former: Some(Former { to: user, until }), now };
             self.moved = true;
         }
         Ok(newcomer)
@@ -215,14 +328,21 @@ impl<'a> Draft<'a> {
         let brought = if keeps_phone { mover.contact.clone() } else { mover.contact.as_of(until) };
         let (mut contact, tightened) = join::join(&brought, &there.contact, joins_at);
         contact.phone = there.contact.phone.clone().or_else(|| mover.contact.phone.clone().filter(|_| keeps_phone));
-        let linked_at = if there.ids == ids { there.linked_at } else { Some(at) };
+        let linked_at = match (there.ids == ids, mover.ids.phone == ids.phone) {
+            (true, _) => there.linked_at.or(Some(at)),
+            (false, true) => mover.linked_at.or(Some(at)),
+            (false, false) => Some(at),
+        };
         for id in ids.iter() {
             let place = self.place(id)?;
             // An id that the person had left and now has again was that person's all along.
-            if place.former.as_ref().is_some_and(|former| mover.goes_by(&former.to) || there.goes_by(&former.to)) {
+            let left = contact.left.iter().find(|left| left.id == *id).map(|left| left.until);
+            if place.former.as_ref().is_some_and(|former| {
+                left == Some(former.until) || mover.goes_by(&former.to) || there.goes_by(&former.to)
+            }) {
                 place.former = None;
-                contact.left.retain(|left| left.id != *id);
             }
+            contact.left.retain(|left| left.id != *id);
         }
         let keeper = ids.first().cloned();
         for id in mover.ids.iter().filter(|id| ids.iter().all(|own| own != *id)) {
@@ -230,7 +350,7 @@ impl<'a> Draft<'a> {
             let place = self.place(id)?;
             place.former = Some(Former { to, until });
             place.now = Standing::Vacant(Box::new(mover.contact.remains()));
-            contact.left.push(LeftId { id: id.clone(), until });
+            contact.leave(id, until);
         }
         self.tightened |= tightened;
         self.moved = true;

@@ -57,7 +57,12 @@ fn teller<'a>(one: &'a Contact, other: &'a Contact) -> &'a Contact {
 
 fn left(one: &Contact, other: &Contact) -> Vec<LeftId> {
     let mut left = one.left.clone();
-    left.extend(other.left.iter().filter(|there| !one.left.contains(there)).cloned());
+    for LeftId { id, until } in &other.left {
+        match left.iter_mut().find(|there| there.id == *id) {
+            Some(there) => there.until = there.until.max(*until),
+            None => left.push(LeftId { id: id.clone(), until: *until }),
+        }
+    }
     left
 }
 

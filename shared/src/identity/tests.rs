@@ -108,7 +108,7 @@ fn time(millis: i64) -> Time {
     Time::from_millis(millis)
 }
 
-fn event(kind: Kind, at: Time) -> Event {
+pub(super) fn event(kind: Kind, at: Time) -> Event {
     Event {
         key: HistoryKey { time: at, id: EventId::unique() },
         at,
@@ -345,4 +345,119 @@ fn links_are_found_with_one_more_look() {
     assert_eq!(identify(&sighting, &read).unwrap_err(), Unread(id_of(P)));
     read.insert(id_of(P), known[&id_of(P)].clone());
     assert_eq!(identify(&sighting, &read).unwrap().id(), &id_of(P));
+}
+
+const R: &str = "+14155550102";
+const D: &str = "US.3";
+
+#[test]
+fn whoever_comes_back_to_a_number_after_two_others_is_not_forgotten_by_late_news() {
+    let mut table = Table::default();
+    table.moves(&[P], &[Q], 10);
+    table.moves(&[Q], &[R], 20);
+    table.moves(&[R], &[P], 30);
+    table.says(&[P], 35, "STOP");
+    table.says(&[P], 5, "START");
+    assert_eq!(table.listed(P), "O");
+    let stretches = table.person(P).stretches();
+    assert_eq!(stretches.iter().filter(|stretch| stretch.id == id_of(P)).count(), 1, "{stretches:?}");
+}
+
+#[test]
+fn whoever_comes_to_a_number_is_not_taken_for_who_left_it_before() {
+    let mut table = Table::default();
+    table.moves(&[Q], &[R], 8);
+    table.moves(&[P], &[Q], 10);
+    assert_eq!(table.says(&[P], 4, "STOP"), id_of(Q));
+    assert_eq!([P, Q, R].map(|id| table.listed(id)), ["O", "O", ""].map(str::to_owned));
+}
+
+#[test]
+fn a_number_is_learnt_by_a_user_id_that_has_changed_since() {
+    let mut table = Table::default();
+    table.says(&[P], 1, "STOP");
+    table.moves(&[B], &[C], 10);
+    table.says(&[P, B], 5, "hello");
+    assert_eq!([P, C].map(|id| table.listed(id)), ["O", "O"].map(str::to_owned));
+}
+
+#[test]
+fn a_stop_from_before_a_move_counts_though_something_is_known_of_the_user_id_alone() {
+    for known in [true, false] {
+        let mut table = Table::default();
+        if known {
+            table.says(&[B], 1, "START");
+        }
+        table.moves(&[P], &[Q], 10);
+        table.says(&[P, B], 5, "STOP");
+        assert_eq!([P, Q, B].map(|id| table.listed(id)), ["O"; 3].map(str::to_owned), "{known}");
+        assert_eq!(table.shows(B).0, Q);
+    }
+}
+
+#[test]
+fn a_start_of_somebody_in_between_frees_nobody_else() {
+    let mut table = Table::default();
+    table.says(&[P, B], 1, "STOP");
+    table.says(&[P, D], 20, "hello");
+    table.says(&[P, C], 10, "START");
+    assert_eq!(table.listed(B), "O");
+    table.says(&[P, C], 11, "STOP");
+    assert_eq!(table.shows(C).1, "O");
+}
+
+#[test]
+fn a_start_from_after_a_move_that_is_learnt_late_frees_nobody_who_moved() {
+    for late in [[0, 1], [1, 0]] {
+        let mut table = Table::default();
+        table.says(&[P, B], 1, "STOP");
+        table.says(&[P, C], 20, "hello");
+        for step in late {
+            match step {
+                0 => table.moves(&[P], &[Q], 10),
+                _ => table.says(&[P], 15, "START"),
+            };
+        }
+        assert_eq!([Q, B].map(|id| table.listed(id)), ["O", "O"].map(str::to_owned), "{late:?}");
+    }
+}
+
+#[test]
+fn two_who_had_a_number_between_others_leave_no_contact_behind() {
+    let mut table = Table::default();
+    table.says(&[Q, C], 41, "hello");
+    table.says(&[P, B], 10, "START");
+    table.says(&[P, C], 30, "hello");
+    table.says(&[B], 50, "STOP");
+    assert_eq!(table.shows(B).1, "O");
+    assert!(!matches!(table.places[&id_of(P)].now, Standing::Contact(_)), "a second contact of whoever goes by {B}");
+}
+
+#[test]
+fn a_start_is_not_undone_by_news_of_a_move_that_is_known() {
+    let mut table = Table::default();
+    table.says(&[P, B], 1, "STOP");
+    table.says(&[Q, B], 10, "START");
+    table.moves(&[P], &[Q], 12);
+    assert_eq!([Q, B].map(|id| table.listed(id)), ["", ""].map(str::to_owned));
+}
+
+#[test]
+fn what_was_said_under_a_number_alone_goes_with_the_person_who_is_known_to_have_had_it() {
+    let mut table = Table::default();
+    table.says(&[P], 1, "STOP");
+    table.says(&[Q, B], 10, "hello");
+    table.says(&[P, B], 5, "hello");
+    assert_eq!([Q, B].map(|id| table.listed(id)), ["O", "O"].map(str::to_owned));
+}
+
+#[test]
+fn news_of_a_move_does_not_take_along_who_came_later() {
+    let mut table = Table::default();
+    table.says(&[P], 1, "STOP");
+    table.says(&[P, C], 20, "hello");
+    table.moves(&[P], &[Q], 10);
+    assert_eq!((table.shows(C).0, table.listed(Q)), (P.to_owned(), "O".to_owned()));
+    table.says(&[C], 30, "STOP");
+    assert_eq!(table.listed(P), "O");
 }
