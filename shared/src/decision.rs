@@ -23,13 +23,15 @@ pub struct Decision {
     pub entry: Option<HistoryEntry>,
     /// That the contact was joined with another and got stricter by it, where that is so.
     pub merge: Option<HistoryEntry>,
+    /// What counts for an id that it came by and that the person has left as well.
+    pub heeded: Option<Event>,
 }
 
 impl Decision {
     /// The decision to leave a contact as it is.
     #[must_use]
     pub fn nothing(contact: &Contact) -> Self {
-        Self { contact: contact.clone(), entry: None, merge: None }
+        Self { contact: contact.clone(), entry: None, merge: None, heeded: None }
     }
 
     /// The decision to let the history say what happened, and to change nothing else.
@@ -156,8 +158,9 @@ impl MessageTime {
 pub fn decide_wish(settings: &Settings, contact: &Contact, event: Event, profile: &Profile) -> Decision {
     if !event.source.is_customer_message() {
         let (after, effect) = apply(contact, &event, true, profile);
+        let heeded = Some(event.clone());
         let entry = HistoryEntry { event, effect, reason: None, confirmation: None };
-        return Decision { contact: after, entry: Some(entry), merge: None };
+        return Decision { contact: after, entry: Some(entry), merge: None, heeded };
     }
     if !settings.enabled() {
         let entry = HistoryEntry { event, effect: Effect::None, reason: Some(Reason::Disabled), confirmation: None };
@@ -169,8 +172,9 @@ pub fn decide_wish(settings: &Settings, contact: &Contact, event: Event, profile
         .confirmation(wish)
         .filter(|_| effect == Effect::Changed && !after.block.holds())
         .map(Confirmation::pending);
+    let heeded = Some(event.clone());
     let entry = HistoryEntry { event, effect, reason: None, confirmation };
-    Decision { contact: after, entry: Some(entry), merge: None }
+    Decision { contact: after, entry: Some(entry), merge: None, heeded }
 }
 
 /// Decides on a change that staff made. It takes effect on the state it was made on, whatever the clocks say; see
@@ -178,8 +182,10 @@ pub fn decide_wish(settings: &Settings, contact: &Contact, event: Event, profile
 #[must_use]
 pub fn decide_switch(contact: &Contact, event: Event, profile: &Profile) -> Decision {
     let (after, effect) = apply(contact, &event, true, profile);
+    // What has nothing to change for the person may still have for an id that the person has left.
+    let heeded = Some(event.clone()).filter(|event| effect != Effect::None || event.kind.restricts());
     let entry = (effect != Effect::None).then_some(HistoryEntry { event, effect, reason: None, confirmation: None });
-    Decision { contact: after, entry, merge: None }
+    Decision { contact: after, entry, merge: None, heeded }
 }
 
 /// The time of a change that staff makes now: behind everything that stands, so that it takes effect.

@@ -147,7 +147,7 @@ impl Tenant {
         due: Time,
     ) -> Result<(Vec<TransactWriteItem>, Known), StoreError> {
         let entry = decision.entry.as_ref();
-        let after = person.places(&decision.contact, entry.map(|entry| &entry.event));
+        let after = person.places(&decision.contact, decision.heeded.as_ref());
         // Whatever goes into the history of a contact counts its version up, so that an erasure misses none of it.
         let counted = entry.or(decision.merge.as_ref()).map(|_| person.id());
         let rewrite = self.rewrite(known, &after, counted, due)?;

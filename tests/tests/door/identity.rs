@@ -190,6 +190,55 @@ async fn a_changed_number_takes_the_contact_along_and_stays_suppressed() {
 }
 
 #[tokio::test]
+async fn staff_opts_out_a_number_that_was_left_though_the_person_is_out_already() {
+    let world = World::start().await;
+    let changed = world.seconds();
+    deliver(&world, changed_number("wamid.news", PHONE, NEW_PHONE, changed)).await;
+    says(&world, (Some(NEW_PHONE), None), "STOP").await;
+    assert_eq!(world.switch(PHONE, "opted_out").await["status"], "opted_out");
+    assert_eq!(skipped(&world, [PHONE, NEW_PHONE]).await, ["opted_out"; 2]);
+}
+
+#[tokio::test]
+async fn a_late_start_frees_no_number_that_was_left_while_keywords_are_switched_off() {
+    let world = World::start().await;
+    let begun = world.seconds();
+    deliver(&world, text("wamid.stop", (Some(PHONE), None), begun, "STOP")).await;
+    world.wait(10);
+    deliver(&world, changed_number("wamid.news", PHONE, NEW_PHONE, begun + 5)).await;
+    world.change_settings(|settings| settings["enabled"] = false.into()).await;
+    deliver(&world, text("wamid.late", (Some(PHONE), None), begun + 2, "START")).await;
+    assert_eq!(skipped(&world, [PHONE, NEW_PHONE]).await, ["opted_out"; 2]);
+}
+
+#[tokio::test]
+async fn the_list_and_the_contacts_agree_on_a_user_id_that_comes_up_late() {
+    let world = World::start().await;
+    let begun = world.seconds();
+    world.wait(20);
+    deliver(&world, changed_number("wamid.news", PHONE, NEW_PHONE, begun + 10)).await;
+    deliver(&world, text("wamid.late", (Some(PHONE), Some(USER)), begun + 5, "STOP")).await;
+    assert_eq!(skipped(&world, [NEW_PHONE, USER]).await, ["opted_out"; 2]);
+    assert_eq!(world.contact(USER).await.unwrap()["status"], "opted_out");
+    says(&world, (Some(NEW_PHONE), Some(USER)), "START").await;
+    assert_eq!(skipped(&world, [NEW_PHONE, USER]).await, ["", ""]);
+}
+
+#[tokio::test]
+async fn whoever_came_back_to_a_number_is_erased_there_too() {
+    let world = World::start().await;
+    let third = "14155550125";
+    for (id, from, to) in [("a", PHONE, NEW_PHONE), ("b", NEW_PHONE, third), ("c", third, PHONE)] {
+        deliver(&world, changed_number(id, from, to, world.seconds())).await;
+    }
+    says(&world, (Some(PHONE), None), "STOP").await;
+    assert_eq!(world.ask(Method::DELETE, &format!("/contacts/{PHONE}"), None).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(world.contact(PHONE).await.unwrap().get("phone"), None);
+    assert_eq!(world.contact(PHONE).await.unwrap()["source"], Value::Null);
+    assert_eq!(skipped(&world, [PHONE]).await, ["opted_out"]);
+}
+
+#[tokio::test]
 async fn a_late_stop_from_the_old_number_reaches_the_person_who_moved() {
     let world = World::start().await;
     let changed = world.seconds();
