@@ -37,6 +37,13 @@ impl Ids {
         self.phone.iter().chain(&self.user)
     }
 
+    /// Under which of them an update goes into the history: the user id where it names one, since that is one person's
+    /// whereas numbers change hands.
+    #[must_use]
+    pub fn home(&self) -> Option<&ContactId> {
+        self.user.as_ref().or(self.phone.as_ref())
+    }
+
     /// The number; without one, the user id.
     #[must_use]
     pub fn first(&self) -> Option<&ContactId> {

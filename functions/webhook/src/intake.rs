@@ -183,7 +183,7 @@ async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> R
             unattributed(&tenant, incoming, wish);
             continue;
         };
-        let Some(home) = sighting.ids.first() else { continue };
+        let Some(home) = sighting.ids.home() else { continue };
         if briefing.has_seen(home, &incoming.key) || !heard_before.insert((home, &incoming.key)) {
             continue;
         }

@@ -20,8 +20,8 @@ pub struct Briefing {
     seen: HashSet<(ContactId, HistoryKey)>,
 }
 
-/// Calls that follow links, at most. What they don't find is read when it is needed.
-const MAX_CALLS: usize = 4;
+/// Calls that follow links, at most: as many as there are links to follow.
+const MAX_CALLS: usize = 10;
 
 impl Briefing {
     /// Somebody who was asked about.
@@ -89,7 +89,7 @@ impl Tenant {
     pub async fn briefing(&self, about: &[(&Sighting, Option<&HistoryKey>)]) -> Result<Briefing, StoreError> {
         let ids: BTreeSet<&ContactId> = about.iter().flat_map(|(sighting, _)| sighting.named()).collect();
         let events: Vec<(&ContactId, &HistoryKey)> =
-            about.iter().filter_map(|(sighting, event)| Some((sighting.ids.first()?, (*event)?))).collect();
+            about.iter().filter_map(|(sighting, event)| Some((sighting.ids.home()?, (*event)?))).collect();
         let settings = Key::settings(&self.id);
         let places = ids.iter().map(|id| Key::contact(&self.id, id));
         let entries = events.iter().map(|(id, event)| Key::history(&self.id, id, event));

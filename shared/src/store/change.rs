@@ -20,7 +20,7 @@ use crate::time::Time;
 pub struct Wanted<'a> {
     /// Who it is about.
     pub sighting: &'a Sighting,
-    /// Where in the history it is if it happened before: under the first of the ids, in one of these places.
+    /// Where in the history it is if it happened before: under the home of its ids, in one of these places.
     pub places: &'a [HistoryKey],
     /// Whom a confirmation goes to.
     pub recipient: Option<&'a str>,
@@ -120,7 +120,7 @@ impl Tenant {
 
     /// Reads again after a race what a change is about; none if it is in the history by now.
     async fn fresh(&self, wanted: Wanted<'_>) -> Result<Option<Known>, StoreError> {
-        let home = wanted.sighting.ids.first();
+        let home = wanted.sighting.ids.home();
         let entries = home.into_iter().flat_map(|home| wanted.places.iter().map(|at| Key::history(&self.id, home, at)));
         let entries: Vec<Key> = entries.collect();
         let ids: Vec<ContactId> = wanted.sighting.named().cloned().collect();
@@ -152,8 +152,9 @@ impl Tenant {
         let counted = entry.or(decision.merge.as_ref()).map(|_| person.id());
         let rewrite = self.rewrite(known, &after, counted, due)?;
         let mut items = rewrite.items;
-        // What an update brings stands under the update's own id, whatever else the person goes by: so a repeat finds it.
-        let home = wanted.sighting.ids.first().filter(|_| wanted.sighting.at.is_some()).unwrap_or(person.id());
+        // What an update brings stands under an id of the update's own, whatever else the person goes by: so a repeat finds
+        // it.
+        let home = wanted.sighting.ids.home().filter(|_| wanted.sighting.at.is_some()).unwrap_or(person.id());
         for entry in [entry, decision.merge.as_ref()].into_iter().flatten() {
             items.push(self.record(home, entry)?);
         }
