@@ -73,7 +73,9 @@ impl Sent {
     /// # Errors
     /// It asks, but gives something else to report. The message quotes nothing.
     pub fn parse(json: &str) -> Result<Option<Self>, FilterError> {
-        let Some(report) = serde_json::from_str(json).ok().and_then(|Asked { report }| report) else { return Ok(None) };
+        // An array would do as well for the reader of objects, field by field.
+        let asked = if json.trim_start().starts_with('{') { serde_json::from_str(json).ok() } else { None };
+        let Some(report) = asked.and_then(|Asked { report }| report) else { return Ok(None) };
         let sent = serde_json::from_str(report.get());
         sent.map(Some).map_err(|_| invalid("report: give the filter's answer and that of every batch"))
     }
