@@ -306,19 +306,7 @@ mod tests {
     }
 
     fn event(kind: Kind, source: Source, time: Time) -> Event {
-        Event {
-            key: HistoryKey { time, id: EventId::unique() },
-            at: time,
-            received_at: time,
-            kind,
-            source,
-            by: "customer".into(),
-            channel: None,
-            words: None,
-            keyword: None,
-            note: None,
-            evidence: None,
-        }
+        Event::new(kind, source, "customer", HistoryKey { time, id: EventId::unique() }, time, time)
     }
 
     /// Plays events, `S`top and `s`tart by keyword, `o`ut and `i`n by hand, at the given times.

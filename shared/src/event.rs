@@ -90,6 +90,26 @@ pub struct Event {
     pub evidence: Option<Evidence>,
 }
 
+impl Event {
+    /// An event of which nothing more is known, that reached us at `received_at` and counts at `at`.
+    #[must_use]
+    pub fn new(kind: Kind, source: Source, by: &str, key: HistoryKey, at: Time, received_at: Time) -> Self {
+        Self {
+            key,
+            at,
+            received_at,
+            kind,
+            source,
+            by: by.to_owned(),
+            channel: None,
+            words: None,
+            keyword: None,
+            note: None,
+            evidence: None,
+        }
+    }
+}
+
 /// A consent that was given outside of this system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {

@@ -153,17 +153,8 @@ impl Confirmation {
         // Told again by the next try, it is the same event.
         let key = HistoryKey { id: taken.event.stop(), ..taken.entry() };
         let event = Event {
-            key: key.clone(),
-            at: now,
-            received_at: now,
-            kind: Kind::ProviderStop,
-            source: Source::Provider,
-            by: "customer".to_owned(),
             channel: Some(item.channel.clone()),
-            words: None,
-            keyword: None,
-            note: None,
-            evidence: None,
+            ..Event::new(Kind::ProviderStop, Source::Provider, "customer", key.clone(), now, now)
         };
         let wanted = Wanted { sighting: &sighting, places: std::slice::from_ref(&key), recipient: None };
         let tenant = self.store.tenant(&item.tenant);

@@ -93,19 +93,7 @@ pub async fn unblock(
 
 /// An event that is staff's doing.
 pub fn event(kind: Kind, source: Source, by: &str, at: Time, received_at: Time) -> Event {
-    Event {
-        key: HistoryKey { time: at, id: EventId::unique() },
-        at,
-        received_at,
-        kind,
-        source,
-        by: by.to_owned(),
-        channel: None,
-        words: None,
-        keyword: None,
-        note: None,
-        evidence: None,
-    }
+    Event::new(kind, source, by, HistoryKey { time: at, id: EventId::unique() }, at, received_at)
 }
 
 /// Says what a change of staff's came to.

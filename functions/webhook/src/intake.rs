@@ -108,17 +108,8 @@ impl Incoming {
     /// The event that it is, at the time that counts, if it is more than words.
     fn event(&self, settings: &Settings, at: Time, now: Time) -> Option<Event> {
         let event = Event {
-            key: self.key.clone(),
-            at,
-            received_at: now,
-            kind: Kind::ProviderStop,
-            source: Source::Provider,
-            by: "customer".to_owned(),
             channel: Some(self.update.channel.clone()),
-            words: None,
-            keyword: None,
-            note: None,
-            evidence: None,
+            ..Event::new(Kind::ProviderStop, Source::Provider, "customer", self.key.clone(), at, now)
         };
         match &self.update.content {
             Content::Words(said) => {
@@ -140,18 +131,10 @@ impl Incoming {
 
     /// That it made one contact of two.
     fn merge(&self, at: Time, now: Time) -> Event {
+        let key = self.time.key(&self.id().merge());
         Event {
-            key: self.time.key(&self.id().merge()),
-            at,
-            received_at: now,
-            kind: Kind::Merge,
-            source: Source::Merge,
-            by: "system".to_owned(),
             channel: Some(self.update.channel.clone()),
-            words: None,
-            keyword: None,
-            note: None,
-            evidence: None,
+            ..Event::new(Kind::Merge, Source::Merge, "system", key, at, now)
         }
     }
 }

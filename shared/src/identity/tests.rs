@@ -109,19 +109,7 @@ fn time(millis: i64) -> Time {
 }
 
 pub(super) fn event(kind: Kind, at: Time) -> Event {
-    Event {
-        key: HistoryKey { time: at, id: EventId::unique() },
-        at,
-        received_at: at,
-        kind,
-        source: Source::Keyword,
-        by: "customer".into(),
-        channel: None,
-        words: None,
-        keyword: None,
-        note: None,
-        evidence: None,
-    }
+    Event::new(kind, Source::Keyword, "customer", HistoryKey { time: at, id: EventId::unique() }, at, at)
 }
 
 #[test]

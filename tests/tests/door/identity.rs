@@ -339,19 +339,14 @@ struct Task {
 
 impl Task {
     fn new(sighting: Sighting, stops: bool, at: Time) -> Self {
-        let event = Event {
-            key: HistoryKey { time: at, id: EventId::unique() },
+        let event = Event::new(
+            Kind::OptOut,
+            Source::Keyword,
+            "customer",
+            HistoryKey { time: at, id: EventId::unique() },
             at,
-            received_at: at,
-            kind: Kind::OptOut,
-            source: Source::Keyword,
-            by: "customer".to_owned(),
-            channel: None,
-            words: None,
-            keyword: None,
-            note: None,
-            evidence: None,
-        };
+            at,
+        );
         Self { sighting, event: stops.then_some(event), known: Known::default() }
     }
 
