@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter, memchr2};
 
-use super::number;
 use super::window::{Whose, Window};
+use super::{number, scan};
 
 /// CSV whose ids are in one column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,33 +28,46 @@ struct Field<'a> {
 }
 
 impl Csv {
-    /// Reads so many rows into the window, or as many as the bytes have. `end` says that nothing follows them. Answers how many bytes
-    /// were read: whole rows only.
-    pub(super) fn read(self, bytes: &[u8], end: bool, most: usize, window: &mut Window) -> usize {
+    /// Reads all rows into the window that the bytes have. `end` says that nothing follows them. Answers how many bytes were read: whole
+    /// rows only.
+    pub(super) fn read(self, bytes: &[u8], end: bool, window: &mut Window) -> usize {
         let mut start = 0;
-        // Up to here there is no quote, so that a row is simply a line.
-        let mut plain = 0;
-        while start < bytes.len() && window.len() < most {
-            let next = match memchr(b'\n', &bytes[start..]) {
-                Some(length) => start + length + 1,
-                None if end => bytes.len(),
-                None => break,
-            };
-            if next > plain {
-                plain = without_quote(bytes, start, next);
-            }
-            if next <= plain {
+        loop {
+            // Up to the next quote, a row is simply a line.
+            let plain = memchr(b'"', &bytes[start..]).map_or(bytes.len(), |length| start + length);
+            let first = start;
+            scan::line_ends(&bytes[first..plain], |next| {
+                let next = first + next;
                 let whose = self.line(&bytes[start..], next - start, window);
                 window.add(start, next, whose);
                 start = next;
-                continue;
+            });
+            if start == bytes.len() {
+                return start;
             }
-            match self.quoted(bytes, start, end, window) {
+            match self.row(bytes, start, end, window) {
                 Some(next) => start = next,
-                None => break,
+                None => return start,
             }
         }
-        start
+    }
+
+    /// Adds a row of any kind, and answers where the next one begins; none if it does not end within the bytes.
+    pub(super) fn row(self, bytes: &[u8], start: usize, end: bool, window: &mut Window) -> Option<usize> {
+        let (field, next) = self.field(bytes, start, end)?;
+        let row = &bytes[start..next];
+        let whose = if content(row).is_empty() {
+            Whose::BLANK
+        } else {
+            let text = field.map(unquoted);
+            window.whose([text.as_deref().and_then(|text| str::from_utf8(text).ok()), None])
+        };
+        let more_lines = memchr_iter(b'\n', &row[..row.len() - 1]).count() as u64;
+        if more_lines > 0 {
+            window.tall.push((window.len(), more_lines));
+        }
+        window.add(start, next, whose);
+        Some(next)
     }
 
     /// The text in the column of a row.
@@ -87,19 +100,6 @@ impl Csv {
         window.whose([str::from_utf8(field).ok(), None])
     }
 
-    /// Adds a row that has quotes, and answers where the next one begins; none if it does not end within the bytes.
-    fn quoted(self, bytes: &[u8], start: usize, end: bool, window: &mut Window) -> Option<usize> {
-        let (field, next) = self.field(bytes, start, end)?;
-        let text = field.map(unquoted);
-        let whose = window.whose([text.as_deref().and_then(|text| str::from_utf8(text).ok()), None]);
-        let more_lines = memchr_iter(b'\n', &bytes[start..next - 1]).count() as u64;
-        if more_lines > 0 {
-            window.tall.push((window.len(), more_lines));
-        }
-        window.add(start, next, whose);
-        Some(next)
-    }
-
     /// The field of the column in the row that begins at `start`, and where the next row begins.
     fn field(self, bytes: &[u8], start: usize, end: bool) -> Option<(Option<&[u8]>, usize)> {
         let (mut wanted, mut next) = (None, start);
@@ -128,14 +128,6 @@ pub(super) fn header(bytes: &[u8], end: bool) -> Option<(Vec<Cow<'_, [u8]>>, usi
             return Some((names, next));
         }
     }
-}
-
-/// A place at or behind `next` up to which there is no quote from `start` on; else that of the first quote.
-fn without_quote(bytes: &[u8], start: usize, next: usize) -> usize {
-    // Far enough that the search is worth its call, near enough that no byte is searched often.
-    const AHEAD: usize = 1 << 15;
-    let far = bytes.len().min(next + AHEAD);
-    memchr(b'"', &bytes[start..far]).map_or(far, |length| start + length)
 }
 
 /// The field that begins at `start`.

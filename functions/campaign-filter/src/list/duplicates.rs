@@ -7,42 +7,41 @@ use std::io;
 use std::path::PathBuf;
 
 use super::filter::Filter;
-use super::index;
 use super::key::Key;
-use super::spill::{PART_BITS, Spill};
+use super::seen::{Numbers, Texts};
+use super::spill::PART_BITS;
 use super::window::{Id, Whose, Window};
+
+/// For how many rows the filter is fetched at once.
+const GROUP: usize = 64;
 
 /// Remembers who came before.
 #[derive(Debug)]
 pub struct Duplicates {
     filter: Filter,
-    numbers: Spill,
-    /// The ids that are no numbers, each with its length in front; made when the first one comes.
-    texts: Option<Spill>,
+    numbers: Numbers,
+    /// Made when the first one comes.
+    texts: Option<Texts>,
     directory: PathBuf,
     /// The numbers of a window that may have come before, each with its row.
     suspects: Vec<(Key, usize)>,
     /// The same of other ids, with where they begin and end in the window.
     suspect_texts: Vec<(Key, usize, (u32, u32))>,
-    part: Vec<u8>,
-    wanted: Wanted,
 }
 
 impl Duplicates {
-    /// Nobody came yet. What does not fit memory goes to a file without a name in this directory: 8 bytes for each phone
+    /// Nobody came yet. What does not fit memory goes to a file without a name in this directory: 5 bytes for each phone
     /// number.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         let directory = directory.into();
         Self {
             filter: Filter::new(),
-            numbers: Spill::new(directory.clone()),
+            numbers: Numbers::new(directory.clone()),
             texts: None,
             directory,
             suspects: Vec::new(),
             suspect_texts: Vec::new(),
-            part: Vec::new(),
-            wanted: Wanted::default(),
         }
     }
 
@@ -52,14 +51,17 @@ impl Duplicates {
     /// The file failed.
     pub(super) fn find(&mut self, window: &Window, mut repeated: impl FnMut(usize)) -> io::Result<()> {
         let mut others = window.others.iter().peekable();
-        for (row, &whose) in window.whose.iter().enumerate() {
-            if let Some(number) = whose.as_number() {
-                self.number(number, row)?;
-            } else if whose == Whose::OTHER {
-                while let Some((_, id)) = others.next_if(|(of, _)| *of == row) {
-                    match *id {
-                        Id::Number(number) => self.number(number, row)?,
-                        Id::Text(start, end) => self.text(window.text(start, end), row, (start, end))?,
+        for (group, whose) in window.whose.chunks(GROUP).enumerate() {
+            self.filter.fetch(whose.iter().filter_map(|whose| whose.as_number()).map(Key::of_number));
+            for (row, &whose) in (group * GROUP..).zip(whose) {
+                if let Some(number) = whose.as_number() {
+                    self.number(number, row)?;
+                } else if whose == Whose::OTHER {
+                    while let Some((_, id)) = others.next_if(|(of, _)| *of == row) {
+                        match *id {
+                            Id::Number(number) => self.number(number, row)?,
+                            Id::Text(start, end) => self.text(window.text(start, end), row, (start, end))?,
+                        }
                     }
                 }
             }
@@ -72,7 +74,7 @@ impl Duplicates {
     fn number(&mut self, number: u64, row: usize) -> io::Result<()> {
         let key = Key::of_number(number);
         if self.filter.insert(key) {
-            return self.numbers.append(key.high(PART_BITS), &key.bits().to_le_bytes());
+            return self.numbers.add(key);
         }
         self.suspects.push((key, row));
         Ok(())
@@ -81,7 +83,7 @@ impl Duplicates {
     fn text(&mut self, text: &[u8], row: usize, place: (u32, u32)) -> io::Result<()> {
         let key = Key::of_text(text);
         if self.filter.insert(key) {
-            return append_text(self.texts.get_or_insert_with(|| Spill::new(self.directory.clone())), key, text);
+            return self.texts.get_or_insert_with(|| Texts::new(self.directory.clone())).add(key, text);
         }
         self.suspect_texts.push((key, row, place));
         Ok(())
@@ -90,20 +92,14 @@ impl Duplicates {
     fn judge_numbers(&mut self, repeated: &mut impl FnMut(usize)) -> io::Result<()> {
         self.suspects.sort_unstable();
         for suspects in self.suspects.chunk_by(|a, b| a.0.high(PART_BITS) == b.0.high(PART_BITS)) {
-            let part = suspects[0].0.high(PART_BITS);
-            self.numbers.read(part, &mut self.part)?;
-            self.wanted.set(suspects.iter().map(|suspect| suspect.0));
-            for record in self.part.as_chunks().0 {
-                self.wanted.strike(Key::from_bits(u64::from_le_bytes(*record)));
-            }
+            self.numbers.read(suspects[0].0.high(PART_BITS))?;
             for same in suspects.chunk_by(|a, b| a.0 == b.0) {
-                let key = same[0].0;
-                let known = self.wanted.is_struck(key);
-                if !known {
-                    self.numbers.append(part, &key.bits().to_le_bytes())?;
+                let is_new = !self.numbers.has(same[0].0);
+                if is_new {
+                    self.numbers.add(same[0].0)?;
                 }
                 // Of a new one, the first stays.
-                same[usize::from(!known)..].iter().for_each(|suspect| repeated(suspect.1));
+                same[usize::from(is_new)..].iter().for_each(|suspect| repeated(suspect.1));
             }
         }
         self.suspects.clear();
@@ -113,91 +109,21 @@ impl Duplicates {
     fn judge_texts(&mut self, window: &Window, repeated: &mut impl FnMut(usize)) -> io::Result<()> {
         self.suspect_texts.sort_unstable();
         for suspects in self.suspect_texts.chunk_by(|a, b| a.0.high(PART_BITS) == b.0.high(PART_BITS)) {
-            let spill = self.texts.get_or_insert_with(|| Spill::new(self.directory.clone()));
-            spill.read(suspects[0].0.high(PART_BITS), &mut self.part)?;
-            self.wanted.set(suspects.iter().map(|suspect| suspect.0));
-            let wanted = &self.wanted;
-            let mut known: Vec<&[u8]> = texts(&self.part).filter(|text| wanted.has(Key::of_text(text))).collect();
+            let texts = self.texts.get_or_insert_with(|| Texts::new(self.directory.clone()));
+            texts.read(suspects[0].0.high(PART_BITS))?;
+            let mut new: Vec<&[u8]> = Vec::new();
             for &(key, row, (start, end)) in suspects {
                 let text = window.text(start, end);
-                if known.contains(&text) {
+                if new.contains(&text) || texts.has(text) {
                     repeated(row);
                 } else {
-                    known.push(text);
-                    append_text(spill, key, text)?;
+                    new.push(text);
+                    texts.add(key, text)?;
                 }
             }
         }
         self.suspect_texts.clear();
         Ok(())
-    }
-}
-
-fn append_text(spill: &mut Spill, key: Key, text: &[u8]) -> io::Result<()> {
-    spill.append(key.high(PART_BITS), &[index::length(text)])?;
-    spill.append(key.high(PART_BITS), text)
-}
-
-/// The texts of a part.
-fn texts(mut part: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let (&length, rest) = part.split_first()?;
-        let (text, rest) = rest.split_at(usize::from(length));
-        part = rest;
-        Some(text)
-    })
-}
-
-/// A few keys that are looked for among many.
-#[derive(Debug, Default)]
-struct Wanted {
-    /// A power of two of slots, few of them taken. A zero is free: the key of no id.
-    slots: Vec<Key>,
-    struck: Vec<bool>,
-}
-
-const FREE: Key = Key::from_bits(0);
-
-impl Wanted {
-    /// Looks for these from now on.
-    fn set(&mut self, keys: impl ExactSizeIterator<Item = Key>) {
-        let size = (4 * keys.len()).next_power_of_two().max(64);
-        self.slots.clear();
-        self.slots.resize(size, FREE);
-        self.struck.clear();
-        self.struck.resize(size, false);
-        for key in keys {
-            let slot = self.slot(key);
-            self.slots[slot] = key;
-        }
-    }
-
-    /// Notes that a key is there, if it is looked for.
-    #[inline]
-    fn strike(&mut self, key: Key) {
-        let slot = self.slot(key);
-        if self.slots[slot] == key {
-            self.struck[slot] = true;
-        }
-    }
-
-    fn is_struck(&self, key: Key) -> bool {
-        self.struck[self.slot(key)]
-    }
-
-    fn has(&self, key: Key) -> bool {
-        self.slots[self.slot(key)] == key
-    }
-
-    /// Where the key stands, or would.
-    #[inline]
-    fn slot(&self, key: Key) -> usize {
-        // The highest bits are those of the part, the same for all.
-        let mut slot = (key.bits() >> 20) as usize & (self.slots.len() - 1);
-        while self.slots[slot] != key && self.slots[slot] != FREE {
-            slot = (slot + 1) & (self.slots.len() - 1);
-        }
-        slot
     }
 }
 

@@ -10,6 +10,7 @@ use memchr::memchr;
 
 use super::number;
 use super::recipient::{Recipient, USER_ID};
+use super::scan::{self, Marks};
 use super::window::{Whose, Window};
 
 /// JSON Lines whose objects have their id in a field of this name.
@@ -20,21 +21,43 @@ pub(super) struct JsonLines {
 }
 
 impl JsonLines {
-    /// Reads so many rows into the window, or as many as the bytes have. `end` says that nothing follows them. Answers how many bytes
-    /// were read: whole rows only.
-    pub(super) fn read(&self, bytes: &[u8], end: bool, most: usize, window: &mut Window) -> usize {
+    /// Reads all rows into the window that the bytes have. `end` says that nothing follows them. Answers how many bytes were read: whole
+    /// rows only.
+    pub(super) fn read(&self, bytes: &[u8], end: bool, window: &mut Window) -> usize {
+        let mut marks = std::mem::take(&mut window.marks);
+        marks.clear();
+        let (chunks, rest) = bytes.as_chunks();
+        marks.extend(chunks.iter().map(scan::marks));
+        let mut chunk = [b' '; scan::CHUNK];
+        chunk[..rest.len()].copy_from_slice(rest);
+        marks.push(scan::marks(&chunk));
+
         let mut start = 0;
-        while start < bytes.len() && window.len() < most {
-            let next = match memchr(b'\n', &bytes[start..]) {
-                Some(length) => start + length + 1,
-                None if end => bytes.len(),
-                None => break,
-            };
-            let whose = self.whose(&bytes[start..], next - start, window);
-            window.add(start, next, whose);
-            start = next;
+        for (chunk, place) in (0..).step_by(scan::CHUNK).zip(&marks) {
+            for line_break in scan::places(place.line_breaks) {
+                let next = chunk + line_break + 1;
+                self.line(bytes, start, next, &marks, window);
+                start = next;
+            }
         }
+        if end && start < bytes.len() {
+            self.line(bytes, start, bytes.len(), &marks, window);
+            start = bytes.len();
+        }
+        window.marks = marks;
         start
+    }
+
+    /// Adds a row of any kind, and answers where the next one begins; none if it does not end within the bytes.
+    pub(super) fn row(&self, bytes: &[u8], end: bool, window: &mut Window) -> Option<usize> {
+        let next = match memchr(b'\n', bytes) {
+            Some(length) => length + 1,
+            None if end => bytes.len(),
+            None => return None,
+        };
+        let whose = self.closer_look(&bytes[..next], window);
+        window.add(0, next, whose);
+        Some(next)
     }
 
     /// What a row gives as its id, or else all of it.
@@ -45,16 +68,17 @@ impl JsonLines {
         }
     }
 
-    /// Whose the row is that has so many of the bytes.
+    /// Adds the row that is this line.
     #[inline]
-    fn whose(&self, bytes: &[u8], length: usize, window: &mut Window) -> Whose {
-        let row = &bytes[..length];
-        let read = match row.first() {
-            Some(b'"') => plain_text(bytes),
-            Some(b'{') => self.plain_object(bytes, length, window),
+    fn line(&self, bytes: &[u8], start: usize, end: usize, marks: &[Marks], window: &mut Window) {
+        let row = &bytes[start..end];
+        let read = match row[0] {
+            b'{' => self.object(&bytes[..end], start, marks, window),
+            b'"' => text(&bytes[start..]),
             _ => None,
         };
-        read.unwrap_or_else(|| self.closer_look(row, window))
+        let whose = read.unwrap_or_else(|| self.closer_look(row, window));
+        window.add(start, end, whose);
     }
 
     #[cold]
@@ -66,123 +90,134 @@ impl JsonLines {
         recipient.map_or(Whose::NOBODY, |recipient| window.whose([Some(&recipient.id), recipient.user_id.as_deref()]))
     }
 
-    /// Whose a row is that is an object of texts, small whole numbers and the like, without an escape; none if it takes a
+    /// Whose the row is that begins at `start`, if it is an object of texts, numbers and the like without escapes; none if it takes a
     /// closer look.
     #[inline]
-    fn plain_object(&self, bytes: &[u8], length: usize, window: &mut Window) -> Option<Whose> {
-        let row = &bytes[..length];
+    fn object(&self, bytes: &[u8], start: usize, marks: &[Marks], window: &mut Window) -> Option<Whose> {
+        let row = &bytes[start..];
+        let chunks = &marks[start / scan::CHUNK..=(bytes.len() - 1) / scan::CHUNK];
+        // What is told of a chunk may be in the rows before or behind.
+        if chunks.iter().any(|chunk| chunk.odd) && !is_plain(row)
+            || chunks.iter().any(|chunk| chunk.beyond_ascii) && str::from_utf8(row).is_err()
+        {
+            return None;
+        }
+        // Without escapes, every other quote closes a string.
+        let mut quotes = Quotes::new(marks, start);
         let (mut id, mut user_id): (Option<Range<usize>>, Option<Range<usize>>) = (None, None);
-        let (mut at, mut all_bits) = (1, 0);
+        let mut at = if bytes.get(start + 1)? == &b'"' { start + 1 } else { skip_spaces(bytes, start + 1) };
         loop {
-            let key = plain_string(row, at, &mut all_bits)?;
-            at = skip_space(row, key.end + 1);
-            if row.get(at) != Some(&b':') {
+            if bytes.get(at) != Some(&b'"') {
                 return None;
             }
-            at = skip_space(row, at + 1);
-            let key = &row[key];
-            let found = if key == self.field.as_bytes() {
+            let key = at + 1..quotes.string_end()?;
+            at = match bytes.get(key.end + 1..key.end + 3)? {
+                b":\"" => key.end + 2,
+                [b':', _] => skip_spaces(bytes, key.end + 2),
+                _ => return None,
+            };
+            let key = &bytes[key];
+            let wanted = if key == self.field.as_bytes() {
                 Some(&mut id)
             } else if key == USER_ID.as_bytes() {
                 Some(&mut user_id)
             } else {
                 None
             };
-            match found {
-                // Said twice, or said to be no text.
-                Some(Some(_)) => return None,
-                Some(none) => {
-                    let value = plain_string(row, at, &mut all_bits)?;
-                    at = value.end + 1;
-                    *none = Some(value);
+            if bytes.get(at) == Some(&b'"') {
+                let value = at + 1..quotes.string_end()?;
+                at = value.end + 1;
+                // One that says the same twice takes a closer look.
+                if wanted.is_some_and(|wanted| wanted.replace(value).is_some()) {
+                    return None;
                 }
-                None => at = skip_value(row, at, &mut all_bits)?,
+            } else if wanted.is_none() {
+                at = skip_value(bytes, at)?;
+            } else {
+                return None;
             }
-            at = skip_space(row, at);
-            match row.get(at)? {
-                b',' => at = skip_space(row, at + 1),
-                b'}' => break,
-                _ => return None,
-            }
-        }
-        let rest = &row[at + 1..];
-        if !matches!(rest, b"\n" | b"\r\n" | b"") {
-            return None;
-        }
-        if all_bits & HIGH != 0 {
-            str::from_utf8(row).ok()?;
+            at = match bytes.get(at..at + 2)? {
+                b",\"" => at + 1,
+                b"}\n" => break,
+                _ => {
+                    at = skip_spaces(bytes, at);
+                    match bytes[at..] {
+                        [b',', ..] => skip_spaces(bytes, at + 1),
+                        [b'}'] | [b'}', b'\n'] | [b'}', b'\r', b'\n'] => break,
+                        _ => return None,
+                    }
+                }
+            };
         }
         let id = id?;
         if user_id.is_none()
-            && let Some((number, read)) = number::leading(&bytes[id.start..])
-            && read == id.len()
+            && let Some((number, length)) = number::leading(&bytes[id.start..])
+            && length == id.len()
         {
             return Some(Whose::number(number));
         }
-        let text = |range: Range<usize>| str::from_utf8(&row[range]).ok();
+        let text = |range: Range<usize>| str::from_utf8(&bytes[range]).ok();
         let user_id = if let Some(user_id) = user_id { Some(text(user_id)?) } else { None };
         Some(window.whose([Some(text(id)?), user_id]))
     }
 }
 
+/// The quotes of a row, one after the other.
+struct Quotes<'a> {
+    marks: &'a [Marks],
+    chunk: usize,
+    /// Those left of the chunk.
+    left: u64,
+}
+
+impl<'a> Quotes<'a> {
+    /// The quotes from this place on.
+    #[inline]
+    fn new(marks: &'a [Marks], start: usize) -> Self {
+        let chunk = start / scan::CHUNK;
+        Self { marks, chunk, left: marks[chunk].quotes & !0 << (start % scan::CHUNK) }
+    }
+
+    /// Where the string ends that begins with the next quote.
+    #[inline]
+    fn string_end(&mut self) -> Option<usize> {
+        self.next()?;
+        self.next()
+    }
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.left == 0 {
+            self.chunk += 1;
+            self.left = self.marks.get(self.chunk)?.quotes;
+        }
+        let place = self.left.trailing_zeros() as usize;
+        self.left &= self.left - 1;
+        Some(self.chunk * scan::CHUNK + place)
+    }
+}
+
+/// Whether the row has neither an escape nor a control character before its line break.
+fn is_plain(row: &[u8]) -> bool {
+    let row = row.strip_suffix(b"\n").unwrap_or(row);
+    let row = row.strip_suffix(b"\r").unwrap_or(row);
+    !row.iter().any(|&byte| byte == b'\\' || byte < b' ')
+}
+
 /// Whose the row is that begins with a text of plain digits and has nothing else.
 #[inline]
-fn plain_text(bytes: &[u8]) -> Option<Whose> {
+fn text(bytes: &[u8]) -> Option<Whose> {
     let (number, length) = number::leading(&bytes[1..])?;
     matches!(bytes[1 + length..], [b'"'] | [b'"', b'\n', ..] | [b'"', b'\r', b'\n', ..])
         .then_some(Whose::number(number))
 }
 
-/// One of each byte's highest bit.
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// The inside of the string that begins at `start`, if it has no escape and nothing that a string may not have. Notes the
-/// bits of its bytes, and perhaps of some behind it.
+/// Where the value ends that begins at `start`, if it is a number or a word.
 #[inline]
-fn plain_string(row: &[u8], start: usize, all_bits: &mut u64) -> Option<Range<usize>> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const QUOTE: u64 = 0x22;
-    const ESCAPE: u64 = 0x5C;
-    if row.get(start) != Some(&b'"') {
-        return None;
-    }
-    let start = start + 1;
-    let mut at = start;
-    while let Some(word) = row.get(at..at + 8) {
-        let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
-        *all_bits |= word;
-        // Each finds its first byte; a borrow disturbs only what comes later.
-        let quote = word ^ (ONES * QUOTE);
-        let quote = quote.wrapping_sub(ONES) & !quote;
-        let escape = word ^ (ONES * ESCAPE);
-        let escape = escape.wrapping_sub(ONES) & !escape;
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let found = (quote | escape | control) & HIGH;
-        if found != 0 {
-            at += found.trailing_zeros() as usize / 8;
-            return (row[at] == b'"').then_some(start..at);
-        }
-        at += 8;
-    }
-    loop {
-        let byte = *row.get(at)?;
-        *all_bits |= u64::from(byte);
-        match byte {
-            b'"' => return Some(start..at),
-            b'\\' | ..0x20 => return None,
-            _ => at += 1,
-        }
-    }
-}
-
-/// Where the value ends that begins at `start`, if it is a plain one.
-#[inline]
-fn skip_value(row: &[u8], start: usize, all_bits: &mut u64) -> Option<usize> {
+fn skip_value(row: &[u8], start: usize) -> Option<usize> {
     let rest = &row[start..];
     let length = match rest.first()? {
-        b'"' => return plain_string(row, start, all_bits).map(|string| string.end + 1),
-        b'1'..=b'9' => rest.iter().position(|byte| !byte.is_ascii_digit())?,
-        b'0' => 1,
+        b'-' | b'0'..=b'9' => number_length(rest)?,
         b't' if rest.starts_with(b"true") => 4,
         b'n' if rest.starts_with(b"null") => 4,
         b'f' if rest.starts_with(b"false") => 5,
@@ -191,7 +226,22 @@ fn skip_value(row: &[u8], start: usize, all_bits: &mut u64) -> Option<usize> {
     Some(start + length)
 }
 
-#[inline]
-fn skip_space(row: &[u8], at: usize) -> usize {
-    at + usize::from(row.get(at) == Some(&b' '))
+/// How long the number is, without an exponent, that the bytes begin with.
+fn number_length(bytes: &[u8]) -> Option<usize> {
+    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let sign = usize::from(bytes[0] == b'-');
+    let whole = digits(sign);
+    if whole == 0 || whole > 1 && bytes[sign] == b'0' {
+        return None;
+    }
+    let end = sign + whole;
+    if bytes.get(end) != Some(&b'.') {
+        return Some(end);
+    }
+    let fraction = digits(end + 1);
+    (fraction > 0).then_some(end + 1 + fraction)
+}
+
+fn skip_spaces(row: &[u8], at: usize) -> usize {
+    at + row[at..].iter().take_while(|&&byte| byte == b' ').count()
 }

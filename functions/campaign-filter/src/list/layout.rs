@@ -65,13 +65,22 @@ impl Layout {
         }
     }
 
-    /// Reads so many rows into the window, or as many as the bytes have. `end` says that nothing follows them. Answers how many bytes
-    /// were read: whole rows only.
-    pub(super) fn rows(&self, bytes: &[u8], end: bool, most: usize, window: &mut Window) -> usize {
+    /// Reads all rows into the window that the bytes have. `end` says that nothing follows them. Answers how many bytes were read: whole
+    /// rows only.
+    pub(super) fn rows(&self, bytes: &[u8], end: bool, window: &mut Window) -> usize {
         match &self.0 {
-            Kind::Csv(csv) => csv.read(bytes, end, most, window),
-            Kind::JsonLines(lines) => lines.read(bytes, end, most, window),
+            Kind::Csv(csv) => csv.read(bytes, end, window),
+            Kind::JsonLines(lines) => lines.read(bytes, end, window),
         }
+    }
+
+    /// The same of one row.
+    pub(super) fn row(&self, bytes: &[u8], end: bool, window: &mut Window) -> usize {
+        let read = match &self.0 {
+            Kind::Csv(csv) => csv.row(bytes, 0, end, window),
+            Kind::JsonLines(lines) => lines.row(bytes, end, window),
+        };
+        read.unwrap_or(0)
     }
 
     /// How reports name the recipient of a row: as the row does, or where it has no id, by all of it or nothing.

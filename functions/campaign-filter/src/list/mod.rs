@@ -16,6 +16,8 @@ mod number;
 mod pass;
 mod recipient;
 mod rows;
+mod scan;
+mod seen;
 mod skipped;
 mod spill;
 mod verdict;

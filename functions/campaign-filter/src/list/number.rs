@@ -32,43 +32,52 @@ pub(super) fn id(text: &str) -> Option<Read> {
 #[inline]
 pub(super) fn leading(bytes: &[u8]) -> Option<(u64, usize)> {
     let plus = usize::from(*bytes.first()? == b'+');
-    let (first, second) = (word(bytes.get(plus..plus + 8)?), word(bytes.get(plus + 8..plus + 16)?));
-    if digits(first) < 8 {
-        return None;
-    }
+    let (first, rest) = bytes[plus..].split_first_chunk()?;
+    let (first, second) = (values(u64::from_le_bytes(*first)), values(u64::from_le_bytes(*rest.first_chunk()?)));
     let more = digits(second);
-    let first = value(first);
-    // What begins with 0 or has 16 digits and more takes a closer look.
-    if first < 10_000_000 || more > 7 {
+    let tail = value(first);
+    // What has fewer than 8 digits, 16 or more, or begins with 0 takes a closer look.
+    if digits(first) < 8 || more > 7 || tail < 10_000_000 {
         return None;
     }
-    // The digits go to the upper end, and what comes in below counts as zeros in front of them.
-    let second = value(second << (8 * (7 - more)) << 8);
-    let number = first * TENS[more] + second;
-    Some((canonical_number(number)?, plus + 8 + more))
+    // The digits go to the upper end, and zeros come in below.
+    let number = tail * TENS[more] + value(second << (8 * (7 - more)) << 8);
+    let number = if more == 5 { canonical_number(number)? } else { number };
+    Some((number, plus + 8 + more))
+}
+
+/// The number that up to 15 digits are.
+#[inline]
+pub(super) fn of_digits(digits: &[u8]) -> u64 {
+    let (Some(first), Some(last)) = (digits.first_chunk(), digits.last_chunk()) else {
+        return digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+    };
+    // The last eight repeat some of the first, for which zeros come in below.
+    let more = (digits.len() - 8) % 8;
+    let last = values(u64::from_le_bytes(*last)) >> (8 * (7 - more)) >> 8 << (8 * (7 - more)) << 8;
+    value(values(u64::from_le_bytes(*first))) * TENS[more] + value(last)
 }
 
 const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
+/// What eight characters are worth as digits. Those that are none are worth more than 9.
 #[inline]
-fn word(bytes: &[u8]) -> u64 {
-    u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
+const fn values(characters: u64) -> u64 {
+    characters ^ 0x3030_3030_3030_3030
 }
 
-/// How many digits the word begins with.
+/// How many of the values, from the first, are those of digits.
 #[inline]
-const fn digits(word: u64) -> usize {
-    let values = word ^ 0x3030_3030_3030_3030;
-    // A byte above 9 carries into its highest bit. A carry beyond that disturbs only what comes later.
+const fn digits(values: u64) -> usize {
+    // What is above 9 carries into its highest bit. A carry beyond that disturbs only what comes later.
     let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
     others.trailing_zeros() as usize / 8
 }
 
-/// The value of eight digits, of which any may be zero bytes too.
+/// The number that the values of eight digits make.
 #[inline]
-const fn value(word: u64) -> u64 {
-    let digits = word & 0x0F0F_0F0F_0F0F_0F0F;
-    let pairs = (digits * 10) + (digits >> 8);
+const fn value(digits: u64) -> u64 {
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
     let upper = (pairs & 0x0000_00FF_0000_00FF).wrapping_mul(100 + (1_000_000 << 32));
     let lower = (pairs >> 16 & 0x0000_00FF_0000_00FF).wrapping_mul(1 + (10_000 << 32));
     upper.wrapping_add(lower) >> 32

@@ -6,9 +6,12 @@ use super::batches::{Batch, BatchSize};
 use super::duplicates::Duplicates;
 use super::judge::Judge;
 use super::layout::{Format, Layout};
-use super::window::{BYTES, ROWS, Window};
+use super::window::Window;
 use super::{LONGEST_ROW, ListError, Output, People};
 use crate::Counts;
+
+/// How much is read before it is judged: little enough to stay near the processor.
+const WINDOW: usize = 512 << 10;
 
 /// A pass over a list.
 #[derive(Debug)]
@@ -95,13 +98,17 @@ impl Pass {
 
     fn rows(&mut self, block: &[u8], end: bool, people: &People, output: &mut Output) -> Result<(), ListError> {
         let mut rest = self.mend(block, end, people, output)?;
+        let mut size = WINDOW;
         loop {
-            let bytes = &rest[..rest.len().min(BYTES)];
-            let read = self.judged(bytes, end && bytes.len() == rest.len(), ROWS, people, output)?;
-            if read == 0 {
+            let bytes = &rest[..rest.len().min(size)];
+            let is_all = bytes.len() == rest.len();
+            let read = self.judged(bytes, end && is_all, Layout::rows, people, output)?;
+            rest = &rest[read..];
+            // A row that does not fit gets more room.
+            size = if read == 0 { 2 * size } else { WINDOW };
+            if is_all {
                 break;
             }
-            rest = &rest[read..];
         }
         self.broken.extend(rest);
         if self.broken.len() > LONGEST_ROW { Err(ListError::LongRow(self.judge.line())) } else { Ok(()) }
@@ -115,14 +122,14 @@ impl Pass {
         people: &People,
         output: &mut Output,
     ) -> Result<&'a [u8], ListError> {
-        // A row that is read again and again until its end is there grows twofold each time, so that it takes few.
+        // A row is read anew until its end is there. It gets twice as long each time, so that this is soon.
         const AT_LEAST: usize = 1 << 10;
         while !self.broken.is_empty() {
             let mut bytes = std::mem::take(&mut self.broken);
             let before = bytes.len();
             let (more, later) = block.split_at(block.len().min(before.max(AT_LEAST)));
             bytes.extend(more);
-            let read = self.judged(&bytes, end && later.is_empty(), 1, people, output)?;
+            let read = self.judged(&bytes, end && later.is_empty(), Layout::row, people, output)?;
             if read > 0 {
                 return Ok(&block[read - before..]);
             }
@@ -135,18 +142,18 @@ impl Pass {
         Ok(block)
     }
 
-    /// Filters so many rows, or as many as the bytes have, and answers how many bytes those are.
+    /// Filters the rows that are read from the bytes, and answers how many bytes those are.
     fn judged(
         &mut self,
         bytes: &[u8],
         end: bool,
-        most: usize,
+        read: fn(&Layout, &[u8], bool, &mut Window) -> usize,
         people: &People,
         output: &mut Output,
     ) -> Result<usize, ListError> {
         let Ok(layout) = &self.layout else { return Ok(0) };
         self.window.clear();
-        let read = layout.rows(bytes, end, most, &mut self.window);
+        let read = read(layout, bytes, end, &mut self.window);
         self.judge.rows(layout, &bytes[..read], &self.window, people, output)?;
         Ok(read)
     }

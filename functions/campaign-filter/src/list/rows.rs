@@ -21,7 +21,7 @@ impl<'a> Rows<'a> {
     /// The rows that these bytes are.
     pub(crate) fn read(layout: &'a Layout, bytes: &'a [u8]) -> Self {
         let mut window = Window::default();
-        layout.rows(bytes, true, usize::MAX, &mut window);
+        layout.rows(bytes, true, &mut window);
         Self { layout, bytes, window }
     }
 

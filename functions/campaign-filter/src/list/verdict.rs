@@ -24,6 +24,15 @@ pub(super) fn of(suppression: Suppression) -> u8 {
         | bit(suppression.blocked, BLOCKED)
 }
 
+/// What the suppression list said.
+pub(super) fn suppression(verdict: u8) -> Suppression {
+    Suppression {
+        opted_out: verdict & OPTED_OUT != 0,
+        blocked: verdict & BLOCKED != 0,
+        provider_stopped: verdict & PROVIDER_STOPPED != 0,
+    }
+}
+
 /// What of the suppression list stands against messages of a category.
 pub(super) fn against(category: Category) -> u8 {
     match category {

@@ -1,12 +1,7 @@
 //! Rows that were read and wait to be judged together: many at a time, so that each step is one short loop.
 
 use super::number;
-
-/// The most rows that are judged together. It bounds memory, and how much a row's verdict can wait.
-pub(super) const ROWS: usize = 1 << 16;
-
-/// The most bytes that are read into a window, so that places in it fit 32 bits.
-pub(super) const BYTES: usize = 1 << 26;
+use super::scan::Marks;
 
 /// Rows that stand one behind the other in a block of bytes.
 #[derive(Debug, Default)]
@@ -21,6 +16,8 @@ pub(super) struct Window {
     pub(super) others: Vec<(usize, Id)>,
     /// The texts of ids that are no numbers, one behind the other.
     pub(super) texts: Vec<u8>,
+    /// Room for the marks of JSON Lines.
+    pub(super) marks: Vec<Marks>,
     /// The length of the longest row.
     pub(super) longest: usize,
 }
@@ -65,7 +62,7 @@ impl Window {
 
     /// Forgets all rows, and keeps the room they had.
     pub(super) fn clear(&mut self) {
-        let Self { ends, whose, tall, others, texts, longest } = self;
+        let Self { ends, whose, tall, others, texts, longest, marks: _ } = self;
         ends.clear();
         whose.clear();
         tall.clear();
@@ -78,7 +75,7 @@ impl Window {
     #[inline]
     pub(super) fn add(&mut self, start: usize, end: usize, whose: Whose) {
         self.longest = self.longest.max(end - start);
-        self.ends.push(u32::try_from(end).expect("a window is smaller than BYTES"));
+        self.ends.push(u32::try_from(end).expect("a window is small"));
         self.whose.push(whose);
     }
 
