@@ -148,18 +148,28 @@ impl<'a> Draft<'a> {
         since: Time,
         joins_at: Time,
     ) -> Result<Someone, Unread> {
-        let mut person = match person {
+        let person = match person {
             Some(person) => person,
             None => self.newcomer(&user.clone().into())?,
         };
-        let until = just_before(since);
-        let to = person.ids.first().cloned().unwrap_or_else(|| user.clone());
+        self.left_before(person, phone, just_before(since), joins_at)
+    }
+
+    /// Somebody who left a number before its present holder came to it. What was said under the number alone may have been
+    /// said by either, so every restriction of it counts for both.
+    fn left_before(
+        &mut self,
+        mut person: Someone,
+        phone: &ContactId,
+        until: Time,
+        joins_at: Time,
+    ) -> Result<Someone, Unread> {
+        let to = person.ids.first().cloned().unwrap_or_else(|| phone.clone());
         // The contact's own place has to be known to be written.
         self.place(&to)?;
         let place = self.place(phone)?;
         if place.former.is_none() {
             place.former = Some(Former { to, until });
-            // What was said under the number alone may have been this person's.
             let said = match &place.now {
                 Standing::Contact(contact) => contact.at_worst(),
                 _ => Contact::default(),
@@ -212,33 +222,9 @@ impl<'a> Draft<'a> {
         {
             let phone = phone.clone();
             let there = Someone { linked_at: there.linked_at.or(Some(at)), ..there };
-            return self.left_before(&person, &phone, there, until, joins_at);
+            return self.left_before(there, &phone, until, joins_at);
         }
         self.unite(&person, &there, at, until, joins_at)
-    }
-
-    /// Somebody who left a number before its present holder was seen there. What was said under the number alone may have
-    /// been said by either.
-    fn left_before(
-        &mut self,
-        present: &Someone,
-        phone: &ContactId,
-        mut person: Someone,
-        until: Time,
-        joins_at: Time,
-    ) -> Result<Someone, Unread> {
-        let to = person.ids.first().cloned().unwrap_or_else(|| phone.clone());
-        self.place(&to)?;
-        let place = self.place(phone)?;
-        if place.former.is_none() {
-            place.former = Some(Former { to, until });
-            let (contact, tightened) = join::join(&present.contact.at_worst(), &person.contact, joins_at);
-            person.contact = Contact { phone: person.contact.phone, ..contact };
-            person.contact.leave(phone, until);
-            self.tightened |= tightened;
-            self.moved = true;
-        }
-        Ok(person)
     }
 
     /// Who holds an id, or held it at a time.
