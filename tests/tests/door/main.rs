@@ -7,6 +7,7 @@ mod confirmations;
 mod dashboard;
 mod durability;
 mod events;
+mod faulty_objects;
 mod identity;
 mod keywords;
 mod lists;
