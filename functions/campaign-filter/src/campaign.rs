@@ -158,7 +158,10 @@ impl Recipient {
     /// A recipient in the caller's JSON.
     fn new(json: Box<RawValue>) -> Self {
         let read = serde_json::from_str(json.get()).map(|id| Fields { id, user_id: None });
-        match read.or_else(|_| serde_json::from_str(json.get())) {
+        // A list would do as well for the reader of objects, field by field.
+        let read = read
+            .or_else(|error| if json.get().starts_with('{') { serde_json::from_str(json.get()) } else { Err(error) });
+        match read {
             Ok(fields) => Self { ids: fields.ids().unwrap_or_default(), contact: fields.id, json },
             Err(_) => Self { contact: json.get().to_owned(), ids: Vec::new(), json },
         }
@@ -191,9 +194,16 @@ mod tests {
             assert_eq!(recipient(good).ids.len(), 1, "{good}");
         }
         assert_eq!(recipient(r#"{"id": "+14155550100", "user_id": "US.1"}"#).ids.len(), 2);
-        for bad in
-            ["14155550100", "null", "[]", "{}", r#""hello""#, r#"{"id": 1}"#, r#"{"id": "+14155550100", "user_id": 5}"#]
-        {
+        for bad in [
+            "14155550100",
+            "null",
+            "[]",
+            r#"["+14155550100", null]"#,
+            "{}",
+            r#""hello""#,
+            r#"{"id": 1}"#,
+            r#"{"id": "+14155550100", "user_id": 5}"#,
+        ] {
             assert!(recipient(bad).ids.is_empty(), "{bad}");
         }
     }
