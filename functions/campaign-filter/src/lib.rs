@@ -124,8 +124,7 @@ impl CampaignFilter {
             |source| ObjectList { objects: &self.objects, tenant: &tenant, source, explicit, category, deadline };
         let recipients = match recipients {
             Recipients::Listed(source, destination) => {
-                let report = Box::pin(list(&source).filter(&destination)).await?;
-                return Ok(Answer::List(ListReport { campaign_id: id, ..report }));
+                return Box::pin(list(&source).filter(id, &destination)).await.map(Answer::List);
             }
             Recipients::Rows(source, begin, end) => list(&source).rows(begin, end).await?,
             Recipients::Given(recipients) => recipients,

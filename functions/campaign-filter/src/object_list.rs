@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use consent::contact::{Category, Status, Suppression};
 use consent::id::ContactId;
 use consent::store::Tenant;
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
@@ -16,8 +17,8 @@ use crate::list::{
 use crate::objects::{Location, Object, ObjectError, Objects, Upload};
 use crate::{Counts, FilterError};
 
-/// Bytes of a list whose recipients are looked up like those of any batch. Of a longer one it is sure that reading the
-/// whole suppression list costs less, or next to nothing.
+/// Bytes of a list whose recipients are looked up like those of any batch. Against a longer one the whole suppression list
+/// is read: how many recipients it has is known only once it was gone through.
 const SHORT: u64 = 4 * 1024 * 1024;
 
 /// Bytes of a list's beginning in which its header row has to end.
@@ -75,45 +76,43 @@ struct Known {
 }
 
 impl ObjectList<'_> {
-    /// Filters all of it.
-    pub(crate) async fn filter(&self, destination: &Destination) -> Result<ListReport, FilterError> {
-        let object = self.objects.object(&self.source.location).await.map_err(unread)?;
-        let known = self.known(&object).await?;
+    /// Filters all of it, for a campaign that the caller calls so.
+    pub(crate) async fn filter(
+        &self,
+        campaign_id: Option<String>,
+        to: &Destination,
+    ) -> Result<ListReport, FilterError> {
+        let object = self.object().await?;
+        // A short list is read once, for its ids and for its rows.
+        let list = if object.length <= SHORT { Some(self.read(&object, 0, object.length).await?) } else { None };
+        let known = self.known(list.as_deref()).await?;
         let extension = match self.source.format {
             Format::Csv => "csv",
             Format::Jsonl => "jsonl",
         };
-        let prefix = destination.prefix.trim_end_matches('/');
-        let location = |name: &str| {
+        let prefix = to.prefix.trim_end_matches('/');
+        let upload = |name: &str| {
             let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-            Location { bucket: destination.bucket.clone(), key }
+            self.objects.upload(Location { bucket: to.bucket.clone(), key })
         };
-        let mut uploads = [format!("eligible.{extension}"), "skipped.csv".to_owned()]
-            .map(|name| self.objects.upload(location(&name)));
-        match self.in_time(Box::pin(self.pass(&object, &known, &mut uploads))).await {
+        let mut uploads = Uploads {
+            eligible: upload(&format!("eligible.{extension}")),
+            skipped: upload("skipped.csv"),
+            batches: upload("batches.json"),
+        };
+        let blocks = match list {
+            Some(list) => stream::iter([Ok(list.into())]).boxed(),
+            None => self.objects.blocks(&object, 0, object.length).boxed(),
+        };
+        match self.in_time(Box::pin(self.pass(blocks, &known, &mut uploads))).await {
             Ok(outcome) => {
-                let [eligible, skipped] = uploads;
-                let mut batches = self.objects.upload(location("batches.json"));
-                let mut json = serde_json::to_vec(&outcome.batches).unwrap_or_default();
-                batches.write(&mut json).await.map_err(written)?;
-                // The eligible come last: whoever finds them finds the others as well.
-                let skipped = skipped.finish().await.map_err(written)?;
-                let batches = batches.finish().await.map_err(written)?;
-                let eligible = eligible.finish().await.map_err(written)?;
-                Ok(ListReport {
-                    campaign_id: None,
-                    total: outcome.counts.total(),
-                    summary: outcome.counts.summary(),
-                    counts: outcome.counts,
-                    eligible,
-                    skipped,
-                    batches: BatchList { location: batches, count: outcome.batches.len() },
-                })
+                let (total, summary) = (outcome.counts.total(), outcome.counts.summary());
+                let (eligible, skipped, batches) = uploads.finish(&outcome).await?;
+                let batches = BatchList { location: batches, count: outcome.batches.len() };
+                Ok(ListReport { campaign_id, total, counts: outcome.counts, summary, eligible, skipped, batches })
             }
             Err(error) => {
-                for mut upload in uploads {
-                    upload.abort().await;
-                }
+                uploads.abort().await;
                 Err(error)
             }
         }
@@ -121,7 +120,7 @@ impl ObjectList<'_> {
 
     /// The recipients of some of its rows, from one byte to another.
     pub(crate) async fn rows(&self, first: u64, last: u64) -> Result<Vec<Recipient>, FilterError> {
-        let object = self.objects.object(&self.source.location).await.map_err(unread)?;
+        let object = self.object().await?;
         if last >= object.length {
             return Err(FilterError::InvalidCampaign("source.last_byte: lies behind the end of the list".to_owned()));
         }
@@ -137,28 +136,31 @@ impl ObjectList<'_> {
     }
 
     /// Reads, filters and writes, block by block.
-    async fn pass(&self, object: &Object, known: &Known, uploads: &mut [Upload; 2]) -> Result<Outcome, FilterError> {
+    async fn pass(
+        &self,
+        blocks: impl Stream<Item = Result<Bytes, ObjectError>>,
+        known: &Known,
+        uploads: &mut Uploads,
+    ) -> Result<Outcome, FilterError> {
         let people = People { suppressed: &known.suppressed, opted_in: known.opted_in.as_ref() };
         let mut pass = Pass::new(self.source.format, &self.source.column, self.category, BATCHES)
             .without_duplicates(Duplicates::new(std::env::temp_dir()));
         let mut output = Output::default();
-        let mut blocks = std::pin::pin!(self.objects.blocks(object, 0, object.length));
+        let mut blocks = std::pin::pin!(blocks);
         while let Some(block) = blocks.next().await {
-            let block = block.map_err(unread)?;
-            pass.feed(&block, &people, &mut output).map_err(invalid)?;
-            write(uploads, &mut output).await?;
+            pass.feed(&block.map_err(unread)?, &people, &mut output).map_err(invalid)?;
+            uploads.write(&mut output).await?;
         }
         let outcome = pass.finish(&people, &mut output).map_err(invalid)?;
-        write(uploads, &mut output).await?;
+        uploads.write(&mut output).await?;
         Ok(outcome)
     }
 
     /// Reads what is known of the people of a list: of a short one by its ids, else of everybody.
-    async fn known(&self, object: &Object) -> Result<Known, FilterError> {
-        if object.length <= SHORT {
-            let bytes = self.read(object, 0, object.length).await?;
-            let layout = Layout::read(self.source.format, &self.source.column, &bytes, true).map_err(invalid)?;
-            let ids = layout.map_or_else(Vec::new, |(layout, head)| Rows::read(&layout, &bytes[head..]).ids());
+    async fn known(&self, list: Option<&[u8]>) -> Result<Known, FilterError> {
+        if let Some(list) = list {
+            let layout = Layout::read(self.source.format, &self.source.column, list, true).map_err(invalid)?;
+            let ids = layout.map_or_else(Vec::new, |(layout, head)| Rows::read(&layout, &list[head..]).ids());
             let suppressed = self.in_time(async { Ok(self.tenant.suppressions(&ids).await?) }).await?;
             let opted_in = if self.explicit {
                 let statuses = self.in_time(async { Ok(self.tenant.statuses(&ids).await?) }).await?;
@@ -170,8 +172,8 @@ impl ObjectList<'_> {
         }
         self.in_time(async {
             let mut suppressed = IndexBuilder::default();
-            let mut list = self.tenant.suppression_list();
-            while let Some(entries) = list.try_next().await? {
+            let mut entries = self.tenant.suppression_list();
+            while let Some(entries) = entries.try_next().await? {
                 for (id, reasons) in entries {
                     suppressed.add(&id, reasons);
                 }
@@ -189,6 +191,10 @@ impl ObjectList<'_> {
             Ok(Known { suppressed: suppressed.build(), opted_in: Some(opted_in.build()) })
         })
         .await
+    }
+
+    async fn object(&self) -> Result<Object, FilterError> {
+        self.in_time(async { self.objects.object(&self.source.location).await.map_err(unread) }).await
     }
 
     async fn read(&self, object: &Object, first: u64, end: u64) -> Result<Vec<u8>, FilterError> {
@@ -209,10 +215,42 @@ impl ObjectList<'_> {
     }
 }
 
-async fn write(uploads: &mut [Upload; 2], output: &mut Output) -> Result<(), FilterError> {
-    let [eligible, skipped] = uploads;
-    eligible.write(&mut output.eligible).await.map_err(written)?;
-    skipped.write(&mut output.skipped).await.map_err(written)
+/// The lists that come of a list.
+struct Uploads {
+    eligible: Upload,
+    skipped: Upload,
+    batches: Upload,
+}
+
+impl Uploads {
+    async fn write(&mut self, output: &mut Output) -> Result<(), FilterError> {
+        self.eligible.write(&mut output.eligible).await.map_err(written)?;
+        self.skipped.write(&mut output.skipped).await.map_err(written)
+    }
+
+    /// Puts all of them under their names, the eligible last: whoever finds them finds the others as well.
+    async fn finish(mut self, outcome: &Outcome) -> Result<(Location, Location, Location), FilterError> {
+        let others = async {
+            let mut batches =
+                serde_json::to_vec(&outcome.batches).map_err(|_| ObjectError::Unavailable("no JSON".to_owned()))?;
+            self.batches.write(&mut batches).await?;
+            Ok((self.skipped.finish().await?, self.batches.finish().await?))
+        };
+        match others.await {
+            Ok((skipped, batches)) => Ok((self.eligible.finish().await.map_err(written)?, skipped, batches)),
+            Err(error) => {
+                self.eligible.abort().await;
+                Err(written(error))
+            }
+        }
+    }
+
+    /// Throws all of them away.
+    async fn abort(mut self) {
+        self.eligible.abort().await;
+        self.skipped.abort().await;
+        self.batches.abort().await;
+    }
 }
 
 fn opted_in(statuses: &HashMap<ContactId, Status>) -> Index {
