@@ -54,9 +54,14 @@ impl Tenant {
         });
         // Of the shard that was probed, reading goes on where the probe ended, if it did not read all of it.
         let rest: Vec<_> = rest.filter_map(|(range, from)| Some(self.pages(range, from?))).collect();
-        let rest: Vec<Entries> = stream::iter(rest).flatten_unordered(AT_ONCE).try_collect().await?;
-        let listed = first.entries.into_iter().chain(rest.into_iter().flatten());
-        Ok(listed.filter(|(id, _)| batch.ids.contains(id)).collect())
+        let mut listed: HashMap<ContactId, Suppression> = HashMap::new();
+        let mut keep = |entries: Entries| listed.extend(entries.into_iter().filter(|(id, _)| batch.ids.contains(id)));
+        keep(first.entries);
+        let mut rest = stream::iter(rest).flatten_unordered(AT_ONCE);
+        while let Some(entries) = rest.try_next().await? {
+            keep(entries);
+        }
+        Ok(listed)
     }
 
     /// The whole list, in no order. Its end is its end only where no error came before.
