@@ -30,8 +30,6 @@ pub struct Ids {
 }
 
 impl Ids {
-    const NONE: Self = Self { phone: None, user: None };
-
     /// Each of them, the number first.
     pub fn iter(&self) -> impl Iterator<Item = &ContactId> {
         self.phone.iter().chain(&self.user)
@@ -203,8 +201,8 @@ impl Person {
     pub fn places(&self, contact: &Contact, event: Option<&Event>) -> BTreeMap<ContactId, Place> {
         let mut places = self.places.clone();
         let keeper = self.id();
-        let own = if self.moved || *contact != self.contact { self.ids.iter() } else { Ids::NONE.iter() };
-        for id in own {
+        let changed = self.moved || *contact != self.contact;
+        for id in self.ids.iter().filter(|_| changed) {
             // A place that was not looked at stays as it is: it is a link already.
             let Some(place) = places.get_mut(id) else { continue };
             place.now = match remains_erased(contact) {

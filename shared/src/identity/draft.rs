@@ -125,10 +125,7 @@ impl<'a> Draft<'a> {
         until: Time,
         joins_at: Time,
     ) -> Result<Someone, Unread> {
-        let person = match person {
-            Some(person) => person,
-            None => self.newcomer(&user.clone().into())?,
-        };
+        let person = self.or_newcomer(person, user)?;
         if one.ids.user.is_some() {
             return Ok(person);
         }
@@ -148,10 +145,7 @@ impl<'a> Draft<'a> {
         since: Time,
         joins_at: Time,
     ) -> Result<Someone, Unread> {
-        let person = match person {
-            Some(person) => person,
-            None => self.newcomer(&user.clone().into())?,
-        };
+        let person = self.or_newcomer(person, user)?;
         self.left_before(person, phone, just_before(since), joins_at)
     }
 
@@ -267,6 +261,11 @@ impl<'a> Draft<'a> {
             Standing::Vacant(_) => return Ok(None),
         };
         Ok(Some(Holder { someone, until: left }))
+    }
+
+    /// The person with a user id, who may be nobody yet.
+    fn or_newcomer(&mut self, person: Option<Someone>, user: &ContactId) -> Result<Someone, Unread> {
+        person.map_or_else(|| self.newcomer(&user.clone().into()), Ok)
     }
 
     /// Somebody of whom nothing is known but an id, and who starts from what the last holder left there.
