@@ -9,7 +9,7 @@ use consent::event::{Confirmation as Message, ConfirmationState, Event, HistoryE
 use consent::identity::{Person, Sighting};
 use consent::log::METRICS;
 use consent::settings::Settings;
-use consent::store::{Known, Pending, StoreError, Wanted};
+use consent::store::{Change, Known, Pending, StoreError, Wanted};
 use consent::time::Time;
 
 use crate::Confirmation;
@@ -158,15 +158,14 @@ impl Confirmation {
         };
         let wanted = Wanted { sighting: &sighting, places: std::slice::from_ref(&key), recipient: None };
         let tenant = self.store.tenant(&item.tenant);
-        if tenant.history_entry(&item.contact, &key).await?.is_some() {
-            return Ok(());
-        }
         let decide = |person: &Person| {
             let (settings, profile) = (Settings::default(), Profile::default());
             Ok::<_, Infallible>(decide_wish(&settings, &person.contact, event.clone(), &profile))
         };
-        tenant.change(wanted, &mut Known::default(), now, decide).await?;
-        tracing::info!(target: METRICS, metric = "provider_stop", tenant = %item.tenant, "told by the answer to a message");
+        if let Change::Made { .. } = tenant.change(wanted, &mut Known::default(), now, decide).await? {
+            let tenant = &item.tenant;
+            tracing::info!(target: METRICS, metric = "provider_stop", %tenant, "told by the answer to a message");
+        }
         Ok(())
     }
 
