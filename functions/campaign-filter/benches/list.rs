@@ -1,6 +1,6 @@
 //! How fast lists are filtered, in memory: `cargo bench -p campaign-filter --bench list [-- ROWS]`.
 //!
-//! `-- matching` runs the matching alone, for callgrind: see `instructions` beside this file.
+//! `-- matching` runs the matching alone, for callgrind.
 
 mod data;
 
