@@ -1,4 +1,5 @@
-//! The batches that a large campaign is sent in: stretches of the list of the eligible, each by its first and last byte.
+//! The batches that a large campaign is sent in: stretches of the list of the eligible, each by its first and last
+//! byte.
 
 use serde::Serialize;
 

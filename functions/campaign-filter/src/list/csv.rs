@@ -1,14 +1,14 @@
 //! Rows of CSV: RFC 4180, and what spreadsheets make of it.
 //!
-//! A quote opens a field only as its first character, and two within stand for one. What follows the closing quote up to the
-//! next comma still belongs to the field. A row ends with LF or CRLF, or with the file.
+//! A quote opens a field only as its first character, and two within stand for one. What follows the closing quote up
+//! to the next comma still belongs to the field. A row ends with LF or CRLF, or with the file.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter, memchr2};
 
+use super::number;
 use super::window::{Whose, Window};
-use super::{number, scan};
 
 /// CSV whose ids are in one column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,9 @@ pub(super) struct Csv {
     /// Which column, counted from 0.
     pub(super) column: usize,
 }
+
+/// How many bytes without a quote are worth to be looked at together.
+const WORTH_IT: usize = 256;
 
 /// A field of a row.
 struct Field<'a> {
@@ -28,28 +31,35 @@ struct Field<'a> {
 }
 
 impl Csv {
-    /// Reads all rows into the window that the bytes have. `end` says that nothing follows them. Answers how many bytes were read: whole
-    /// rows only.
+    /// Reads all rows into the window that the bytes have. `end` says that nothing follows them. Answers how many bytes
+    /// were read: whole rows only.
     pub(super) fn read(self, bytes: &[u8], end: bool, window: &mut Window) -> usize {
         let mut start = 0;
-        loop {
+        let mut line_breaks = std::mem::take(&mut window.line_breaks);
+        while start < bytes.len() {
             // Up to the next quote, a row is simply a line.
             let plain = memchr(b'"', &bytes[start..]).map_or(bytes.len(), |length| start + length);
-            let first = start;
-            scan::line_ends(&bytes[first..plain], |next| {
-                let next = first + next;
-                let whose = self.line(&bytes[start..], next - start, window);
-                window.add(start, next, whose);
-                start = next;
-            });
+            if plain - start > WORTH_IT {
+                let lines = &bytes[start..plain];
+                line_breaks.note_line_breaks(lines);
+                let mut line = 0;
+                while let Some(line_break) = line_breaks.next(line) {
+                    let whose = self.line(&bytes[start + line..], line_break - line, window);
+                    window.add(start + line_break + 1, whose);
+                    line = line_break + 1;
+                }
+                start += line;
+            }
             if start == bytes.len() {
-                return start;
+                break;
             }
             match self.row(bytes, start, end, window) {
                 Some(next) => start = next,
-                None => return start,
+                None => break,
             }
         }
+        window.line_breaks = line_breaks;
+        start
     }
 
     /// Adds a row of any kind, and answers where the next one begins; none if it does not end within the bytes.
@@ -66,7 +76,7 @@ impl Csv {
         if more_lines > 0 {
             window.tall.push((window.len(), more_lines));
         }
-        window.add(start, next, whose);
+        window.add(next, whose);
         Some(next)
     }
 
@@ -75,7 +85,7 @@ impl Csv {
         self.field(row, 0, true).and_then(|(field, _)| field).map_or(Cow::Borrowed(b""), unquoted)
     }
 
-    /// Whose a row without quotes is. It has so many of the bytes.
+    /// Whose a row without quotes is. It has so many of the bytes before its line break.
     #[inline]
     fn line(self, bytes: &[u8], length: usize, window: &mut Window) -> Whose {
         let row = content(&bytes[..length]);

@@ -1,7 +1,7 @@
 //! Who came before: exact among any number of recipients, in fixed memory.
 //!
-//! A small filter says of nearly every id that it is new. The ids of which it can't are looked up among all that came before, which
-//! lie on disk in parts: once a window, and each part once for all of its ids.
+//! A small filter says of nearly every id that it is new. The ids of which it can't are looked up among all that came
+//! before, which lie on disk in parts: once a window, and each part once for all of its ids.
 
 use std::io;
 use std::path::PathBuf;
@@ -30,8 +30,8 @@ pub struct Duplicates {
 }
 
 impl Duplicates {
-    /// Nobody came yet. What does not fit memory goes to a file without a name in this directory: 5 bytes for each phone
-    /// number.
+    /// Nobody came yet. What does not fit memory goes to a file without a name in this directory: 5 bytes for each
+    /// phone number.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         let directory = directory.into();
@@ -45,7 +45,8 @@ impl Duplicates {
         }
     }
 
-    /// Takes in the ids of a window, and names the rows of which one came before, there or earlier. It may name a row twice.
+    /// Takes in the ids of a window, and names the rows of which one came before, there or earlier. It may name a row
+    /// twice.
     ///
     /// # Errors
     /// The file failed.
@@ -145,7 +146,7 @@ mod tests {
         let mut window = Window::default();
         for ids in rows {
             let whose = window.whose([ids.first().map(String::as_str), ids.get(1).map(String::as_str)]);
-            window.add(0, 0, whose);
+            window.add(0, whose);
         }
         let mut repeated = vec![false; rows.len()];
         duplicates.find(&window, |row| repeated[row] = true).unwrap();

@@ -1,6 +1,7 @@
 //! A first look at whether a key came before: a Bloom filter of fixed size.
 //!
-//! What it calls new is new. What it does not may be new all the same, with ten million keys in about one case in a thousand.
+//! What it calls new is new. What it does not may be new all the same, with ten million keys in about one case in a
+//! thousand.
 
 use std::hint::black_box;
 
@@ -25,8 +26,8 @@ impl Filter {
         Self { lines: lines.try_into().expect("as many as the type says") }
     }
 
-    /// Brings what is needed for these keys near. The filter does not fit the caches that are quick; asked for many lines at
-    /// once, memory answers as fast as for one.
+    /// Brings what is needed for these keys near. The filter does not fit the caches that are quick; asked for many
+    /// lines at once, memory answers as fast as for one.
     #[inline]
     pub(super) fn fetch(&self, keys: impl Iterator<Item = Key>) {
         black_box(keys.fold(0, |all, key| all ^ self.lines[key.high(LINE_BITS)].0[0]));

@@ -1,7 +1,7 @@
 //! The suppression list, as the filter looks people up in it: small, exact and quick.
 //!
-//! A phone number and the reasons against it are one integer. They stand in the order of their keys in a table with gaps, each at
-//! the place its key asks for or a little behind it, so that a search ends at the first greater one.
+//! A phone number and the reasons against it are one integer. They stand in the order of their keys in a table with
+//! gaps, each at the place its key asks for or a little behind it, so that a search ends at the first greater one.
 
 use consent::contact::Suppression;
 use consent::id::ContactId;
@@ -92,8 +92,8 @@ pub(super) fn number(id: &ContactId) -> Option<u64> {
 /// Numbers with their reasons in the bits that their keys leave.
 #[derive(Debug)]
 struct Numbers {
-    /// All keys there can be, cut into so many stretches that nearly all are empty: a bit for each that is not. It says of most
-    /// recipients that they are not here, and fits the processor's caches.
+    /// All keys there can be, cut into so many stretches that nearly all are empty: a bit for each that is not. It says
+    /// of most recipients that they are not here, and fits the processor's caches.
     stretches: Vec<u64>,
     /// How many of a key's highest bits tell its stretch.
     stretch_bits: u32,

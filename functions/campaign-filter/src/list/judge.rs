@@ -57,7 +57,9 @@ impl Judge {
         people: &People,
         output: &mut Output,
     ) -> Result<(), ListError> {
-        if let Some(error) = self.long_row(window) {
+        if bytes.len() > LONGEST_ROW
+            && let Some(error) = self.long_row(window)
+        {
             return Err(error);
         }
         self.suppress(window, people.suppressed);
@@ -132,9 +134,6 @@ impl Judge {
 
     /// The first row that is longer than rows may be.
     fn long_row(&self, window: &Window) -> Option<ListError> {
-        if window.longest <= LONGEST_ROW {
-            return None;
-        }
         let starts = std::iter::once(&0).chain(&window.ends);
         let row = starts.zip(&window.ends).position(|(start, end)| (end - start) as usize > LONGEST_ROW)?;
         let above: u64 = window.tall.iter().filter(|(tall, _)| *tall < row).map(|(_, more)| more).sum();

@@ -8,8 +8,8 @@ impl Key {
     /// The low bits that the key of a number leaves zero: a phone number has 15 digits, so 50 bits say it all.
     pub(super) const SPARE: u64 = (1 << 14) - 1;
 
-    /// The key of a canonical phone number. Different numbers have different keys: both factors are odd, and the shift in
-    /// between can be undone.
+    /// The key of a canonical phone number. Different numbers have different keys: both factors are odd, and the shift
+    /// in between can be undone.
     pub(super) const fn of_number(number: u64) -> Self {
         let mixed = (number << 14).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mixed = mixed ^ (mixed >> 29 & !Self::SPARE);

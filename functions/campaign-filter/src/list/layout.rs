@@ -32,8 +32,8 @@ enum Kind {
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 impl Layout {
-    /// Reads the beginning of a list: its layout, and how many bytes come before the first row. None if these bytes are too few
-    /// to tell; `end` says that nothing follows them.
+    /// Reads the beginning of a list: its layout, and how many bytes come before the first row. None if these bytes are
+    /// too few to tell; `end` says that nothing follows them.
     ///
     /// # Errors
     /// A CSV list has no header row with this column, or with it twice.
@@ -65,8 +65,8 @@ impl Layout {
         }
     }
 
-    /// Reads all rows into the window that the bytes have. `end` says that nothing follows them. Answers how many bytes were read: whole
-    /// rows only.
+    /// Reads all rows into the window that the bytes have. `end` says that nothing follows them. Answers how many bytes
+    /// were read: whole rows only.
     pub(super) fn rows(&self, bytes: &[u8], end: bool, window: &mut Window) -> usize {
         match &self.0 {
             Kind::Csv(csv) => csv.read(bytes, end, window),
@@ -78,7 +78,7 @@ impl Layout {
     pub(super) fn row(&self, bytes: &[u8], end: bool, window: &mut Window) -> usize {
         let read = match &self.0 {
             Kind::Csv(csv) => csv.row(bytes, 0, end, window),
-            Kind::JsonLines(lines) => lines.row(bytes, end, window),
+            Kind::JsonLines(lines) => lines.row(bytes, 0, end, window),
         };
         read.unwrap_or(0)
     }

@@ -1,7 +1,8 @@
 //! Recipient lists too large for an event: filtered in one pass over their bytes, whatever their length.
 //!
-//! This is the pure part. It is fed with blocks of a file and appends to the eligible and the skipped; where they come from and go
-//! to is the caller's. Rows come out byte for byte as they went in. Memory depends on the suppression list, not on the recipients.
+//! This is the pure part. It is fed with blocks of a file and appends to the eligible and the skipped; where they come
+//! from and go to is the caller's. Rows come out byte for byte as they went in. Memory depends on the suppression list,
+//! not on the recipients.
 
 mod batches;
 mod csv;
@@ -18,6 +19,7 @@ mod recipient;
 mod rows;
 mod scan;
 mod seen;
+mod shape;
 mod skipped;
 mod spill;
 mod verdict;
@@ -46,7 +48,8 @@ pub struct People<'a> {
 
 /// What a pass writes, for its caller to take away between blocks.
 pub struct Output {
-    /// The rows of the eligible as they were given, and first what comes before all rows: byte order mark and header row.
+    /// The rows of the eligible as they were given, and first what comes before all rows: byte order mark and header
+    /// row.
     pub eligible: Vec<u8>,
     /// CSV with a header row: the line, the contact as given, and the reason.
     pub skipped: Vec<u8>,

@@ -27,13 +27,14 @@ pub(super) fn id(text: &str) -> Option<Read> {
     }
 }
 
-/// The canonical phone number that the bytes begin with, and how many bytes it takes: digits in one piece, with or without a
-/// `+`. None may be a number too.
+/// The canonical phone number that the bytes begin with, and how many bytes it takes: digits in one piece, with or
+/// without a `+`. None may be a number too.
 #[inline]
 pub(super) fn leading(bytes: &[u8]) -> Option<(u64, usize)> {
     let plus = usize::from(*bytes.first()? == b'+');
-    let (first, rest) = bytes[plus..].split_first_chunk()?;
-    let (first, second) = (values(u64::from_le_bytes(*first)), values(u64::from_le_bytes(*rest.first_chunk()?)));
+    let characters: &[u8; 16] = bytes.get(plus..)?.first_chunk()?;
+    let [first, second] = *characters.as_chunks().0 else { return None };
+    let (first, second) = (values(u64::from_le_bytes(first)), values(u64::from_le_bytes(second)));
     let more = digits(second);
     let tail = value(first);
     // What has fewer than 8 digits, 16 or more, or begins with 0 takes a closer look.
@@ -42,7 +43,8 @@ pub(super) fn leading(bytes: &[u8]) -> Option<(u64, usize)> {
     }
     // The digits go to the upper end, and zeros come in below.
     let number = tail * TENS[more] + value(second << (8 * (7 - more)) << 8);
-    let number = if more == 5 { canonical_number(number)? } else { number };
+    // Numbers of 13 digits that begin with 5 may have another canonical form, and no others.
+    let number = if more == 5 && first & 0xFF == 5 { canonical_number(number)? } else { number };
     Some((number, plus + 8 + more))
 }
 

@@ -51,12 +51,6 @@ impl Pass {
         }
     }
 
-    /// A pass over some rows of a list, whose layout was read from its beginning. Lines count from 1 at the first of them.
-    #[must_use]
-    pub fn of_rows(layout: Layout, category: Category, batches: BatchSize) -> Self {
-        Self { layout: Ok(layout), broken: Vec::new(), window: Window::default(), judge: Judge::new(category, batches) }
-    }
-
     /// Skips whoever stands further up. Without, nobody is a duplicate.
     #[must_use]
     pub fn without_duplicates(mut self, duplicates: Duplicates) -> Self {

@@ -18,13 +18,12 @@ pub(super) const USER_ID: &str = "user_id";
 impl Recipient {
     /// Reads a recipient whose id, if it is an object, stands in this field.
     pub(super) fn parse(json: &str, field: &str) -> Option<Self> {
-        let text = serde_json::from_str(json).map(|id| Self { id, user_id: None });
-        let read = text.or_else(|_| {
-            let mut json = serde_json::Deserializer::from_str(json);
-            let recipient = Fields(field).deserialize(&mut json)?;
-            json.end().map(|()| recipient)
-        });
-        read.ok()
+        if !json.trim_ascii_start().starts_with('{') {
+            return serde_json::from_str(json).map(|id| Self { id, user_id: None }).ok();
+        }
+        let mut json = serde_json::Deserializer::from_str(json);
+        let recipient = Fields(field).deserialize(&mut json).ok()?;
+        json.end().ok().map(|()| recipient)
     }
 }
 

@@ -6,13 +6,13 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// How many bits of a key tell its part.
-pub(super) const PART_BITS: u32 = 11;
+pub(super) const PART_BITS: u32 = 12;
 
 /// How many parts there are.
 pub(super) const PARTS: usize = 1 << PART_BITS;
 
 /// How many bytes a chunk has. One of each part is in memory: 4 MiB in all.
-pub(super) const CHUNK: usize = 2 << 10;
+pub(super) const CHUNK: usize = 1 << 10;
 
 /// How many chunks of one part stand together in the file, so that reading them takes few calls.
 const RUN: usize = 16;
@@ -56,8 +56,8 @@ impl Spill {
     }
 }
 
-/// Where a part's chunk of that number stands in the file. The parts take turns, a run each; as keys are spread evenly, all
-/// have about as many.
+/// Where a part's chunk of that number stands in the file. The parts take turns, a run each; as keys are spread evenly,
+/// all have about as many.
 fn place(part: usize, chunk: usize) -> u64 {
     let run = chunk / RUN * PARTS + part;
     ((run * RUN + chunk % RUN) * CHUNK) as u64

@@ -1,7 +1,8 @@
 //! Rows that were read and wait to be judged together: many at a time, so that each step is one short loop.
 
 use super::number;
-use super::scan::Marks;
+use super::scan::{Bits, Marks};
+use super::shape::Shapes;
 
 /// Rows that stand one behind the other in a block of bytes.
 #[derive(Debug, Default)]
@@ -16,10 +17,12 @@ pub(super) struct Window {
     pub(super) others: Vec<(usize, Id)>,
     /// The texts of ids that are no numbers, one behind the other.
     pub(super) texts: Vec<u8>,
+    /// Room for the line breaks of CSV.
+    pub(super) line_breaks: Bits,
     /// Room for the marks of JSON Lines.
-    pub(super) marks: Vec<Marks>,
-    /// The length of the longest row.
-    pub(super) longest: usize,
+    pub(super) marks: Marks,
+    /// The shapes of JSON Lines, kept from window to window.
+    pub(super) shapes: Shapes,
 }
 
 /// Whose a row is: mostly one phone number.
@@ -62,19 +65,17 @@ impl Window {
 
     /// Forgets all rows, and keeps the room they had.
     pub(super) fn clear(&mut self) {
-        let Self { ends, whose, tall, others, texts, longest, marks: _ } = self;
+        let Self { ends, whose, tall, others, texts, line_breaks: _, marks: _, shapes: _ } = self;
         ends.clear();
         whose.clear();
         tall.clear();
         others.clear();
         texts.clear();
-        *longest = 0;
     }
 
-    /// Adds a row from `start` to `end`.
+    /// Adds a row that begins where the one before ends.
     #[inline]
-    pub(super) fn add(&mut self, start: usize, end: usize, whose: Whose) {
-        self.longest = self.longest.max(end - start);
+    pub(super) fn add(&mut self, end: usize, whose: Whose) {
         self.ends.push(u32::try_from(end).expect("a window is small"));
         self.whose.push(whose);
     }
