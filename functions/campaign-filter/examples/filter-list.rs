@@ -1,7 +1,7 @@
 //! Filters a list from file to file, in one thread, and says how long it took: what the peers are compared with.
 //!
-//! `filter-list csv|jsonl COLUMN LIST SUPPRESSED ELIGIBLE SKIPPED [keep-duplicates]`, where `SUPPRESSED` is CSV with the columns `id` and
-//! `reasons`.
+//! `filter-list csv|jsonl COLUMN LIST SUPPRESSED ELIGIBLE SKIPPED [keep-duplicates]`, where `SUPPRESSED` is CSV with
+//! the columns `id` and `reasons`.
 
 use std::error::Error;
 use std::fs::File;
@@ -12,10 +12,10 @@ use campaign_filter::list::{BatchSize, Duplicates, Format, Index, IndexBuilder, 
 use consent::contact::{Category, Suppression};
 
 /// How much is read at once.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 512 << 10;
 
 /// How much is written at once.
-const PART: usize = 1 << 20;
+const PART: usize = 256 << 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
