@@ -169,10 +169,12 @@ impl Recipient {
 }
 
 impl Fields {
-    /// What the recipient is found under; nothing if one of its ids is none.
+    /// What the recipient is found under, each id once; nothing if one of them is none.
     fn ids(&self) -> Option<Vec<ContactId>> {
         let ids = [Some(&self.id), self.user_id.as_ref()].into_iter().flatten();
-        ids.map(|id| id.parse().ok()).collect()
+        let mut ids: Vec<ContactId> = ids.map(|id| id.parse().ok()).collect::<Option<_>>()?;
+        ids.dedup();
+        Some(ids)
     }
 }
 
@@ -194,6 +196,7 @@ mod tests {
             assert_eq!(recipient(good).ids.len(), 1, "{good}");
         }
         assert_eq!(recipient(r#"{"id": "+14155550100", "user_id": "US.1"}"#).ids.len(), 2);
+        assert_eq!(recipient(r#"{"id": "US.1", "user_id": "US.1"}"#).ids.len(), 1);
         for bad in [
             "14155550100",
             "null",

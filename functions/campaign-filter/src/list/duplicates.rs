@@ -139,7 +139,12 @@ mod tests {
 
     /// The rows of a window that repeat an id, as a set of all ids tells them.
     fn plainly(window: &[Vec<String>], seen: &mut HashSet<String>) -> Vec<bool> {
-        window.iter().map(|ids| ids.iter().filter(|id| !seen.insert((*id).clone())).count() > 0).collect()
+        let mut repeats = |ids: &Vec<String>| {
+            let repeats = ids.iter().any(|id| seen.contains(id));
+            seen.extend(ids.iter().cloned());
+            repeats
+        };
+        window.iter().map(&mut repeats).collect()
     }
 
     fn find(duplicates: &mut Duplicates, rows: &[Vec<String>]) -> Vec<bool> {

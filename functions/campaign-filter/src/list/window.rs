@@ -90,7 +90,10 @@ impl Window {
                 self.texts.truncate(before.1);
                 return Whose::NOBODY;
             };
-            self.others.push((row, id));
+            // Who is named twice is one person.
+            if !self.others[before.0..].iter().any(|(_, other)| self.is_same(*other, id)) {
+                self.others.push((row, id));
+            }
         }
         match self.others[before.0..] {
             [] => Whose::NOBODY,
@@ -99,6 +102,15 @@ impl Window {
                 Whose::number(number)
             }
             _ => Whose::OTHER,
+        }
+    }
+
+    fn is_same(&self, one: Id, other: Id) -> bool {
+        match (one, other) {
+            (Id::Text(start, end), Id::Text(other_start, other_end)) => {
+                self.text(start, end) == self.text(other_start, other_end)
+            }
+            _ => one == other,
         }
     }
 

@@ -97,7 +97,10 @@ pub fn jsonl(file: &[u8]) -> (Vec<u8>, Vec<Row>) {
     let rows = rows.map(|(bytes, line)| {
         let fields = str::from_utf8(bytes).ok().and_then(fields);
         let ids = fields.as_ref().and_then(|Fields { id, user_id }| {
-            [Some(id), user_id.as_ref()].into_iter().flatten().map(|id| id.parse().ok()).collect()
+            let ids = [Some(id), user_id.as_ref()].into_iter().flatten();
+            let mut ids: Vec<ContactId> = ids.map(|id| id.parse().ok()).collect::<Option<_>>()?;
+            ids.dedup();
+            Some(ids)
         });
         let contact =
             fields.as_ref().map_or_else(|| bytes.trim_ascii().to_vec(), |fields| fields.id.clone().into_bytes());
