@@ -41,7 +41,7 @@ impl Csv {
             let plain = memchr(b'"', &bytes[start..]).map_or(bytes.len(), |length| start + length);
             if plain - start > WORTH_IT {
                 let lines = &bytes[start..plain];
-                line_breaks.note_line_breaks(lines);
+                line_breaks.note(lines);
                 let mut line = 0;
                 while let Some(line_break) = line_breaks.next(line) {
                     let whose = self.line(&bytes[start + line..], line_break - line, window);

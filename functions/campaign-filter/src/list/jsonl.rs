@@ -10,8 +10,7 @@ use memchr::memchr;
 
 use super::number;
 use super::recipient::Recipient;
-use super::scan::Marks;
-use super::shape::{Ids, content};
+use super::shape::Ids;
 use super::window::{Whose, Window};
 
 /// JSON Lines whose objects have their id in a field of this name.
@@ -25,14 +24,10 @@ impl JsonLines {
     /// Reads all rows into the window that the bytes have. `end` says that nothing follows them. Answers how many bytes
     /// were read: whole rows only.
     pub(super) fn read(&self, bytes: &[u8], end: bool, window: &mut Window) -> usize {
-        let mut marks = std::mem::take(&mut window.marks);
-        marks.note(bytes);
-        // Behind what is not UTF-8, each row takes a closer look.
-        let utf8 = marks.utf8_end(bytes);
         let mut start = 0;
         while start < bytes.len() {
             let text = text(&bytes[start..]).map(|(whose, length)| (whose, start + length));
-            let read = text.or_else(|| shaped(&bytes[..utf8], start, &marks, window));
+            let read = text.or_else(|| shaped(bytes, start, window));
             let Some((whose, next)) = read else {
                 match self.unusual(bytes, start, end, window) {
                     Some(next) => start = next,
@@ -43,7 +38,6 @@ impl JsonLines {
             window.add(next, whose);
             start = next;
         }
-        window.marks = marks;
         start
     }
 
@@ -72,7 +66,7 @@ impl JsonLines {
     fn unusual(&self, bytes: &[u8], start: usize, end: bool, window: &mut Window) -> Option<usize> {
         let next = self.row(bytes, start, end, window)?;
         let row = &bytes[start..next];
-        if row[0] == b'{' && is_plain(row) && window.whose.last() != Some(&Whose::NOBODY) {
+        if window.whose.last() != Some(&Whose::NOBODY) {
             window.shapes.learn(row, &self.field);
         }
         Some(next)
@@ -90,11 +84,8 @@ impl JsonLines {
 
 /// Whose the row is that begins at `start`, and where the next one begins, if it has the shape of one before.
 #[inline]
-fn shaped(bytes: &[u8], start: usize, marks: &Marks, window: &mut Window) -> Option<(Whose, usize)> {
-    let (Ids { id, user_id }, next) = window.shapes.ids(bytes, start, marks)?;
-    if !marks.is_plain(start, next) && !is_plain(&bytes[start..next]) {
-        return None;
-    }
+fn shaped(bytes: &[u8], start: usize, window: &mut Window) -> Option<(Whose, usize)> {
+    let (Ids { id, user_id }, next) = window.shapes.ids(bytes, start)?;
     if user_id.is_none()
         && let Some((number, length)) = number::leading(&bytes[id.start..])
         && length == id.len()
@@ -104,11 +95,6 @@ fn shaped(bytes: &[u8], start: usize, marks: &Marks, window: &mut Window) -> Opt
     let text = |range: Range<usize>| str::from_utf8(&bytes[range]).ok();
     let user_id = if let Some(user_id) = user_id { Some(text(user_id)?) } else { None };
     Some((window.whose([Some(text(id)?), user_id]), next))
-}
-
-/// Whether the row has neither escapes nor control characters before its line break.
-fn is_plain(row: &[u8]) -> bool {
-    !content(row).iter().any(|&byte| byte == b'\\' || byte < b' ')
 }
 
 /// Whose the row is that begins with a text of plain digits and has nothing else, and where the next one begins.

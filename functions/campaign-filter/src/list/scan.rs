@@ -1,21 +1,78 @@
-//! Finds the bytes that structure a list, sixteen at a time, and notes of each byte by a bit whether it is one.
+//! Looks at sixteen bytes together, and tells of each by a bit whether it is one that matters: the first byte's the lowest.
 
 use wide::u8x16;
 
-/// How many bytes one word of bits tells of.
-const CHUNK: usize = 64;
+/// How many bytes are looked at together.
+pub(super) const WORD: usize = 16;
 
-/// A bit for each byte of some bytes, the first byte's the lowest of the first word.
-#[derive(Debug, Default)]
-pub(super) struct Bits(Vec<u64>);
+/// Bytes that are looked at together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word(u8x16);
 
-impl Bits {
-    /// Notes the line breaks.
-    pub(super) fn note_line_breaks(&mut self, bytes: &[u8]) {
-        self.note(bytes, |words| bits(words.map(|word| word.simd_eq(u8x16::splat(b'\n')))));
+impl Word {
+    /// The first of these bytes. What they lack is zeros.
+    #[inline]
+    pub(super) fn first(bytes: &[u8]) -> Self {
+        match bytes.first_chunk() {
+            Some(word) => Self(u8x16::new(*word)),
+            None => Self::padded(bytes),
+        }
     }
 
-    /// The first byte that was noted, from this one on.
+    #[cold]
+    fn padded(bytes: &[u8]) -> Self {
+        let mut word = [0; WORD];
+        word[..bytes.len()].copy_from_slice(bytes);
+        Self(u8x16::new(word))
+    }
+
+    /// Which are the same as another's.
+    #[inline]
+    pub(super) fn same(self, other: Self) -> u32 {
+        self.0.simd_eq(other.0).to_bitmask()
+    }
+
+    /// Which are this byte.
+    #[inline]
+    fn are(self, byte: u8) -> u32 {
+        self.0.simd_eq(u8x16::splat(byte)).to_bitmask()
+    }
+
+    /// Which can't be within a text of JSON without escapes: quotes, backslashes and control characters.
+    #[inline]
+    pub(super) fn text_ends(self) -> u32 {
+        let Self(word) = self;
+        let control = word.min(u8x16::splat(0x1F)).simd_eq(word);
+        (control | word.simd_eq(u8x16::splat(b'"')) | word.simd_eq(u8x16::splat(b'\\'))).to_bitmask()
+    }
+
+    /// Which are not ASCII.
+    #[inline]
+    pub(super) fn beyond_ascii(self) -> u32 {
+        self.0.to_bitmask()
+    }
+}
+
+/// How many bytes one number of bits tells of.
+const CHUNK: usize = 64;
+
+/// The line breaks among some bytes: a bit for each byte, the first byte's the lowest of the first word.
+#[derive(Debug, Default)]
+pub(super) struct LineBreaks(Vec<u64>);
+
+impl LineBreaks {
+    /// Notes those of these bytes.
+    pub(super) fn note(&mut self, bytes: &[u8]) {
+        let (chunks, rest) = bytes.as_chunks();
+        self.0.clear();
+        self.0.extend(chunks.iter().map(line_breaks));
+        let mut chunk = [b' '; CHUNK];
+        chunk[..rest.len()].copy_from_slice(rest);
+        // The last one is there for `next`, which looks at two.
+        self.0.extend([line_breaks(&chunk), 0]);
+    }
+
+    /// The first one from this byte on.
     #[inline]
     pub(super) fn next(&self, from: usize) -> Option<usize> {
         let (chunk, shift) = (from / CHUNK, from % CHUNK);
@@ -36,93 +93,13 @@ impl Bits {
         let chunk = chunk + 1 + self.0[chunk + 1..].iter().position(|&bits| bits != 0)?;
         Some(chunk * CHUNK + self.0[chunk].trailing_zeros() as usize)
     }
-
-    #[inline]
-    fn note(&mut self, bytes: &[u8], mut bits: impl FnMut([u8x16; 4]) -> u64) {
-        let (chunks, rest) = bytes.as_chunks();
-        self.0.clear();
-        self.0.extend(chunks.iter().map(|chunk| bits(words(chunk))));
-        let mut chunk = [b' '; CHUNK];
-        chunk[..rest.len()].copy_from_slice(rest);
-        // The last one is there for `next`, which looks at two.
-        self.0.extend([bits(words(&chunk)), 0]);
-    }
-}
-
-/// What structures JSON Lines.
-#[derive(Debug, Default)]
-pub(super) struct Marks {
-    /// Line breaks and quotes.
-    stops: Bits,
-    /// Of each chunk, how many up to it have an escape, or a control character other than a line break.
-    odd: Vec<u32>,
-    /// Of each chunk, whether there is anything but ASCII.
-    beyond_ascii: Vec<bool>,
-}
-
-impl Marks {
-    /// Notes what structures these bytes.
-    pub(super) fn note(&mut self, bytes: &[u8]) {
-        let Self { stops, odd, beyond_ascii } = self;
-        odd.clear();
-        beyond_ascii.clear();
-        let mut odd_chunks = 0;
-        stops.note(bytes, |words| {
-            let line_breaks = words.map(|word| word.simd_eq(u8x16::splat(b'\n')));
-            let [one, two, three, four] = [0, 1, 2, 3].map(|at: usize| {
-                let control = words[at].min(u8x16::splat(0x1F)).simd_eq(words[at]);
-                control & !line_breaks[at] | words[at].simd_eq(u8x16::splat(b'\\'))
-            });
-            odd_chunks += u32::from((one | two | three | four).to_bitmask() != 0);
-            odd.push(odd_chunks);
-            beyond_ascii.push((words[0] | words[1] | words[2] | words[3]).to_bitmask() != 0);
-            bits([0, 1, 2, 3].map(|at: usize| line_breaks[at] | words[at].simd_eq(u8x16::splat(b'"'))))
-        });
-    }
-
-    /// Up to where these bytes, of which notes were taken, are UTF-8.
-    pub(super) fn utf8_end(&self, bytes: &[u8]) -> usize {
-        let mut end = 0;
-        for chunks in self.beyond_ascii.chunk_by(|a, b| a == b) {
-            let start = end;
-            end = bytes.len().min(start + chunks.len() * CHUNK);
-            // Chunks of ASCII stand around those that are not, so that no character is cut.
-            if chunks[0]
-                && let Err(error) = str::from_utf8(&bytes[start..end])
-            {
-                return start + error.valid_up_to();
-            }
-        }
-        bytes.len()
-    }
-
-    /// The first line break or quote from this byte on.
-    #[inline]
-    pub(super) fn next_stop(&self, from: usize) -> Option<usize> {
-        self.stops.next(from)
-    }
-
-    /// Whether none of these bytes is odd; if so, it may not be told.
-    #[inline]
-    pub(super) fn is_plain(&self, start: usize, end: usize) -> bool {
-        // The chunk of the first byte counts as a whole.
-        let before = start / CHUNK;
-        let before = if before == 0 { 0 } else { self.odd[before - 1] };
-        self.odd[(end - 1) / CHUNK] == before
-    }
 }
 
 #[inline]
-fn words(chunk: &[u8; CHUNK]) -> [u8x16; 4] {
-    let (words, _) = chunk.as_chunks();
-    [0, 1, 2, 3].map(|word: usize| u8x16::new(words[word]))
-}
-
-/// A bit for each byte that is not 0.
-#[inline]
-fn bits(words: [u8x16; 4]) -> u64 {
-    let [one, two, three, four] = words.map(|word| u64::from(word.to_bitmask()));
-    one | two << 16 | three << 32 | four << 48
+fn line_breaks(chunk: &[u8; CHUNK]) -> u64 {
+    let (words, _) = chunk.as_chunks::<WORD>();
+    let bits = |word: usize| u64::from(Word::first(&words[word]).are(b'\n'));
+    bits(0) | bits(1) << 16 | bits(2) << 32 | bits(3) << 48
 }
 
 #[cfg(test)]
@@ -136,44 +113,27 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_noted_is_found_from_anywhere(
-            bytes in vec(select(b"\n\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xFF".to_vec()), 0..400), gap in 0usize..300,
+            bytes in vec(prop_oneof![1 => any::<u8>(), 1 => Just(b'\n'), 30 => Just(b'a')], 0..400), gap in 0usize..300,
         ) {
             let bytes = [bytes, vec![b' '; gap], b"\n".to_vec()].concat();
-            let (mut line_breaks, mut marks) = (Bits::default(), Marks::default());
-            line_breaks.note_line_breaks(&bytes);
-            marks.note(&bytes);
+            let mut line_breaks = LineBreaks::default();
+            line_breaks.note(&bytes);
             for from in 0..bytes.len() {
                 let first = |is: fn(&u8) -> bool| bytes[from..].iter().position(is).map(|place| from + place);
                 prop_assert_eq!(line_breaks.next(from), first(|byte| *byte == b'\n'));
-                prop_assert_eq!(marks.next_stop(from), first(|byte| *byte == b'\n' || *byte == b'"'));
             }
         }
 
         #[test]
-        fn utf8_ends_where_it_does(
-            parts in vec((0usize..150, prop_oneof![9 => Just(&b"\xC3\xA9"[..]), 1 => Just(&b"\xC3"[..])]), 0..6),
+        fn a_word_tells_of_each_byte_what_it_is(
+            bytes in vec(select(b"ab\"\\\x00\x1F\n\r \x7F\x80\xFF".to_vec()), 0..20), other in vec(any::<u8>(), WORD),
         ) {
-            let parts = parts.into_iter().map(|(ascii, beyond)| [&vec![b'a'; ascii][..], beyond].concat());
-            let bytes: Vec<u8> = parts.flatten().collect();
-            let mut marks = Marks::default();
-            marks.note(&bytes);
-            let expected = str::from_utf8(&bytes).map_or_else(|error| error.valid_up_to(), str::len);
-            prop_assert_eq!(marks.utf8_end(&bytes), expected);
-        }
-
-        #[test]
-        fn what_is_odd_is_never_plain(
-            bytes in vec(prop_oneof![1 => select(b"\r\\\x00\x1F\n".to_vec()), 40 => select(b"\"a\x7F\x80".to_vec())], 1..300),
-        ) {
-            let mut marks = Marks::default();
-            marks.note(&bytes);
-            let odd = |byte: &u8| *byte == b'\\' || *byte < b' ' && *byte != b'\n';
-            for start in 0..bytes.len() {
-                for end in start + 1..=bytes.len() {
-                    let chunks = start / CHUNK * CHUNK..bytes.len().min(end.next_multiple_of(CHUNK));
-                    prop_assert_eq!(marks.is_plain(start, end), !bytes[chunks].iter().any(odd));
-                }
-            }
+            let (word, other) = (Word::first(&bytes), Word::first(&other));
+            let bits = |is: &dyn Fn(usize) -> bool| (0..WORD).filter(|&place| is(place)).fold(0, |bits, place| bits | 1 << place);
+            let byte = |place: usize| bytes.get(place).copied().unwrap_or(0);
+            prop_assert_eq!(word.text_ends(), bits(&|place| byte(place) < b' ' || b"\"\\".contains(&byte(place))));
+            prop_assert_eq!(word.beyond_ascii(), bits(&|place| !byte(place).is_ascii()));
+            prop_assert_eq!(word.same(other), bits(&|place| byte(place) == other.0.to_array()[place]));
         }
     }
 }

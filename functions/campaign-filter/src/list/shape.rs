@@ -8,45 +8,37 @@ use std::ops::Range;
 use memchr::memchr;
 
 use super::recipient::USER_ID;
-use super::scan::Marks;
+use super::scan::{WORD, Word};
 
-/// All of a row but its values.
+/// All of a row but its values, in steps.
 #[derive(Debug)]
 struct Shape {
-    /// What stands before each value, and what the value is.
-    values: Vec<(Piece, Value)>,
-    /// What stands behind the last.
-    end: Box<[u8]>,
+    steps: Vec<Step>,
+    has_user_id: bool,
 }
 
-/// What does not differ from row to row.
+/// What is the same in all rows, and what comes behind it.
 #[derive(Debug)]
-struct Piece {
-    all: Box<[u8]>,
-    /// Its first sixteen bytes, and ones where they are, so that two instructions compare them.
-    first: u128,
-    mask: u128,
+struct Step {
+    /// Up to a word of bytes.
+    piece: Word,
+    length: usize,
+    /// The bits of so many bytes.
+    bits: u32,
+    value: Value,
 }
 
-impl Piece {
-    fn new(all: &[u8]) -> Self {
-        let (mut first, mut mask) = ([0; 16], [0; 16]);
-        for ((byte, first), mask) in all.iter().zip(&mut first).zip(&mut mask) {
-            (*first, *mask) = (*byte, 0xFF);
-        }
-        Self { all: all.into(), first: u128::from_le_bytes(first), mask: u128::from_le_bytes(mask) }
-    }
-
-    /// Whether the bytes have it at this place.
-    #[inline]
-    fn stands(&self, bytes: &[u8], at: usize) -> bool {
-        match bytes.get(at..at + 16) {
-            Some(first) if self.all.len() <= 16 => {
-                let first = u128::from_le_bytes(first.try_into().expect("sixteen bytes"));
-                (first ^ self.first) & self.mask == 0
-            }
-            _ => bytes.get(at..).is_some_and(|bytes| bytes.starts_with(&self.all)),
-        }
+impl Step {
+    /// The steps over a piece of any length up to a value.
+    fn over(piece: &[u8], value: Value) -> impl Iterator<Item = Self> {
+        let words = piece.chunks(WORD);
+        let last = words.len() - 1;
+        words.enumerate().map(move |(at, word)| Self {
+            piece: Word::first(word),
+            length: word.len(),
+            bits: (1 << word.len()) - 1,
+            value: if at == last { value } else { Value::None },
+        })
     }
 }
 
@@ -61,6 +53,8 @@ enum Value {
     Text,
     /// A number without an exponent.
     Number,
+    /// None: the row goes on with another piece, or ends.
+    None,
 }
 
 /// Where a row has its ids.
@@ -81,7 +75,7 @@ pub(super) struct Shapes {
 const MOST: usize = 8;
 
 impl Shapes {
-    /// Keeps the shape of a row: see [`Shape::of`].
+    /// Keeps the shape of a valid row, if it has one: see [`Shape::of`].
     pub(super) fn learn(&mut self, row: &[u8], field: &str) {
         if let Some(shape) = Shape::of(row, field) {
             self.shapes.truncate(MOST - 1);
@@ -91,22 +85,28 @@ impl Shapes {
 
     /// Where a row has its ids, and where the next one begins, if it has one of the shapes: see [`Shape::ids`].
     #[inline]
-    pub(super) fn ids(&mut self, bytes: &[u8], start: usize, marks: &Marks) -> Option<(Ids, usize)> {
-        let (place, ids) =
-            self.shapes.iter().enumerate().find_map(|(place, shape)| Some((place, shape.ids(bytes, start, marks)?)))?;
-        self.shapes[..=place].rotate_right(1);
+    pub(super) fn ids(&mut self, bytes: &[u8], start: usize) -> Option<(Ids, usize)> {
+        let mut shapes = self.shapes.iter().enumerate();
+        let (place, ids) = shapes.find_map(|(place, shape)| Some((place, shape.ids(bytes, start)?)))?;
+        if place > 0 {
+            self.shapes[..=place].rotate_right(1);
+        }
         Some(ids)
     }
 }
 
 impl Shape {
-    /// The shape of a row, which is a valid object without escapes and has an id in this field. None if another row of
-    /// the shape might be no valid object.
+    /// The shape of a row that is a valid text or object. None if it has no line break, or another row of the shape might
+    /// be no valid object with an id in this field.
     fn of(row: &[u8], field: &str) -> Option<Self> {
-        let row = content(row);
-        let mut values = Vec::new();
+        let content = row.strip_suffix(b"\n")?;
+        let content = content.strip_suffix(b"\r").unwrap_or(content);
+        if content.first() != Some(&b'{') || content.iter().any(|&byte| byte == b'\\' || byte < b' ') {
+            return None;
+        }
+        let mut steps = Vec::new();
         let (mut at, mut piece, mut depth, mut key, mut colon) = (0, 0, 0, &row[..0], false);
-        while let Some(&byte) = row.get(at) {
+        while let Some(&byte) = content.get(at) {
             let mut length = 1;
             match byte {
                 b'"' => {
@@ -118,7 +118,7 @@ impl Shape {
                             1 if key == USER_ID.as_bytes() => Value::UserId,
                             _ => Value::Text,
                         };
-                        values.push((Piece::new(&row[piece..text.start]), value));
+                        steps.extend(Step::over(&row[piece..text.start], value));
                         piece = text.end;
                     } else {
                         key = &row[text];
@@ -129,7 +129,7 @@ impl Shape {
                     if matches!(row.get(at + length), Some(b'e' | b'E')) {
                         return None;
                     }
-                    values.push((Piece::new(&row[piece..at]), Value::Number));
+                    steps.extend(Step::over(&row[piece..at], Value::Number));
                     piece = at + length;
                 }
                 b'{' | b'[' => depth += 1,
@@ -139,36 +139,61 @@ impl Shape {
             colon = byte == b':' || colon && byte == b' ';
             at += length;
         }
-        Some(Self { values, end: row[piece..].into() })
+        steps.extend(Step::over(&row[piece..], Value::None));
+        let has = |value| steps.iter().any(|step| step.value == value);
+        let has_user_id = has(Value::UserId);
+        has(Value::Id).then_some(Self { steps, has_user_id })
     }
 
-    /// Where the row that begins at `start` has its ids, and where the next one begins, if it has this shape and a line
-    /// break behind. It has it only if it has no escapes.
+    /// Where the row that begins at `start` has its ids, and where the next one begins, if it has this shape. All that
+    /// differs from the first row of the shape is then texts without escapes, and numbers.
     #[inline]
-    fn ids(&self, bytes: &[u8], start: usize, marks: &Marks) -> Option<(Ids, usize)> {
-        let (mut id, mut user_id) = (None, None);
-        let mut at = start;
-        for (before, value) in &self.values {
-            if !before.stands(bytes, at) {
+    fn ids(&self, bytes: &[u8], start: usize) -> Option<(Ids, usize)> {
+        let mut rest = &bytes[start..];
+        let mut places = [(0, 0); 4];
+        for step in &self.steps {
+            if Word::first(rest).same(step.piece) & step.bits != step.bits {
                 return None;
             }
-            let value_start = at + before.all.len();
-            at = if *value == Value::Number {
-                value_start + number_length(&bytes[value_start..])?
-            } else {
-                // At a line break, what stands before the next value does not fit: it begins with a quote.
-                marks.next_stop(value_start)?
+            rest = rest.get(step.length..)?;
+            let length = match step.value {
+                // If it does not end with a quote, the next piece does not fit: it begins with one.
+                Value::Id | Value::UserId | Value::Text => text_length(rest)?,
+                Value::Number => number_length(rest)?,
+                Value::None => continue,
             };
-            match value {
-                Value::Id => id = Some(value_start..at),
-                Value::UserId => user_id = Some(value_start..at),
-                Value::Text | Value::Number => {}
-            }
+            places[step.value as usize] = (bytes.len() - rest.len(), length);
+            rest = &rest[length..];
         }
-        let rest = bytes.get(at..)?.strip_prefix(&*self.end)?;
-        let rest = rest.strip_prefix(b"\r").unwrap_or(rest).strip_prefix(b"\n")?;
-        Some((Ids { id: id?, user_id }, bytes.len() - rest.len()))
+        let next = bytes.len() - rest.len();
+        let place = |value| {
+            let (start, length) = places[value as usize];
+            start..start + length
+        };
+        let user_id = self.has_user_id.then(|| place(Value::UserId));
+        Some((Ids { id: place(Value::Id), user_id }, next))
     }
+}
+
+/// How long the text without escapes is that the bytes go on with, if it is one.
+#[inline]
+fn text_length(bytes: &[u8]) -> Option<usize> {
+    let word = Word::first(bytes);
+    let ends = word.text_ends();
+    // The bits up to the first end, or all of them.
+    if ends == 0 || word.beyond_ascii() & (ends ^ (ends - 1)) != 0 {
+        return long_text_length(bytes);
+    }
+    Some(ends.trailing_zeros() as usize)
+}
+
+/// The same, whatever it has.
+#[cold]
+fn long_text_length(bytes: &[u8]) -> Option<usize> {
+    let words = bytes.chunks(WORD).map(|word| Word::first(word).text_ends());
+    let (start, ends) = (0..).step_by(WORD).zip(words).find(|(_, ends)| *ends != 0)?;
+    let length = start + ends.trailing_zeros() as usize;
+    str::from_utf8(bytes.get(..length)?).is_ok().then_some(length)
 }
 
 /// How long the number is, without an exponent, that the bytes begin with.
@@ -188,22 +213,13 @@ fn number_length(bytes: &[u8]) -> Option<usize> {
     (fraction > 0).then_some(end + 1 + fraction)
 }
 
-/// A row without its line break.
-#[inline]
-pub(super) fn content(row: &[u8]) -> &[u8] {
-    let row = row.strip_suffix(b"\n").unwrap_or(row);
-    row.strip_suffix(b"\r").unwrap_or(row)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// The ids of a row, if it has the shape of another.
     fn ids<'a>(model: &str, row: &'a str) -> Option<(&'a str, Option<&'a str>)> {
-        let mut marks = Marks::default();
-        marks.note(row.as_bytes());
-        let (ids, next) = Shape::of(model.as_bytes(), "id")?.ids(row.as_bytes(), 0, &marks)?;
+        let (ids, next) = Shape::of(format!("{model}\n").as_bytes(), "id")?.ids(row.as_bytes(), 0)?;
         assert_eq!(next, row.len());
         Some((&row[ids.id], ids.user_id.map(|user_id| &row[user_id])))
     }
@@ -220,8 +236,11 @@ mod tests {
             (with(r#""2""#, r#""3""#), Some(("1", Some("US.1")))),
             (with("US.1", ""), Some(("1", Some("")))),
             (with("-1.50", "0"), Some(("1", Some("US.1")))),
-            (with("true}", "true}\r"), Some(("1", Some("US.1")))),
             (with("Anna", "An\na"), None),
+            (with("Anna", r"An\na"), None),
+            (with("Anna", r#"An\"a"#), None),
+            (with("Anna", "An\u{1}a"), None),
+            (with("true}", "true}\r"), None),
             (with(r#""a""#, r#""b""#), None),
             (with("-1.50", "01"), None),
             (with("-1.50", "1e5"), None),

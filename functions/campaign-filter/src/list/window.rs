@@ -1,7 +1,7 @@
 //! Rows that were read and wait to be judged together: many at a time, so that each step is one short loop.
 
 use super::number;
-use super::scan::{Bits, Marks};
+use super::scan::LineBreaks;
 use super::shape::Shapes;
 
 /// Rows that stand one behind the other in a block of bytes.
@@ -18,9 +18,7 @@ pub(super) struct Window {
     /// The texts of ids that are no numbers, one behind the other.
     pub(super) texts: Vec<u8>,
     /// Room for the line breaks of CSV.
-    pub(super) line_breaks: Bits,
-    /// Room for the marks of JSON Lines.
-    pub(super) marks: Marks,
+    pub(super) line_breaks: LineBreaks,
     /// The shapes of JSON Lines, kept from window to window.
     pub(super) shapes: Shapes,
 }
@@ -65,7 +63,7 @@ impl Window {
 
     /// Forgets all rows, and keeps the room they had.
     pub(super) fn clear(&mut self) {
-        let Self { ends, whose, tall, others, texts, line_breaks: _, marks: _, shapes: _ } = self;
+        let Self { ends, whose, tall, others, texts, line_breaks: _, shapes: _ } = self;
         ends.clear();
         whose.clear();
         tall.clear();
