@@ -50,7 +50,8 @@ impl Functions {
             ("settings".to_owned(), settings::router(settings)),
             ("contacts".to_owned(), contacts::router(contacts)),
         ]);
-        let filter = Arc::new(CampaignFilter::new(store(), Objects::new(objects.clone())));
+        let campaigns = Store::new(sdk::for_campaigns(dynamodb), crate::TABLE);
+        let filter = Arc::new(CampaignFilter::new(campaigns, Objects::new(objects.clone())));
         let store = store();
         // Started by its first event: an HTTPS client takes its time, and a test without confirmations needs none.
         let confirmation = Arc::new(LazyLock::new(move || {

@@ -3,12 +3,12 @@
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedInterceptor};
-use consent::limits;
+use consent::{aws, limits};
 
 /// Any credentials will do for endpoints that check none.
 pub(crate) async fn local() -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
-    let loader = consent::aws::loader(limits::CALL).region(Region::from_static(crate::REGION));
+    let loader = aws::loader(limits::CALL).region(Region::from_static(crate::REGION));
     loader.credentials_provider(credentials).load().await
 }
 
@@ -19,7 +19,7 @@ pub(crate) async fn outside(endpoint: &str) -> SdkConfig {
         return local().await;
     }
     let region = RegionProviderChain::default_provider().or_else(crate::REGION);
-    consent::aws::loader(limits::CALL).region(region).load().await
+    aws::loader(limits::CALL).region(region).load().await
 }
 
 pub(crate) fn dynamodb(
@@ -46,7 +46,13 @@ pub(crate) fn streams(config: &SdkConfig, endpoint: &str) -> aws_sdk_dynamodbstr
 /// Buckets are the first part of the path: no name leads from a bucket to this machine.
 pub(crate) fn objects(config: &SdkConfig, endpoint: &str) -> aws_sdk_s3::Client {
     let builder = aws_sdk_s3::config::Builder::from(config).endpoint_url(endpoint).force_path_style(true);
-    aws_sdk_s3::Client::from_conf(builder.build())
+    aws_sdk_s3::Client::from_conf(builder.timeout_config(aws::timeouts(limits::CAMPAIGN_CALL)).build())
+}
+
+/// The same client of the table, with as long waits as campaigns have.
+pub(crate) fn for_campaigns(dynamodb: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
+    let builder = dynamodb.config().to_builder().timeout_config(aws::timeouts(limits::CAMPAIGN_CALL));
+    aws_sdk_dynamodb::Client::from_conf(builder.build())
 }
 
 pub(crate) fn secrets_manager(config: &SdkConfig, endpoint: &str) -> aws_sdk_secretsmanager::Client {

@@ -9,28 +9,30 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-use crate::limits;
+use crate::limits::{self, Call};
 
-/// The configuration from the environment, the SDK's own variables such as `AWS_ENDPOINT_URL_DYNAMODB` included. A call
-/// takes no longer than `call`.
-pub async fn config(call: Duration) -> SdkConfig {
+/// The configuration from the environment, the SDK's own variables such as `AWS_ENDPOINT_URL_DYNAMODB` included. No call
+/// takes longer than `call` says.
+pub async fn config(call: Call) -> SdkConfig {
     loader(call).load().await
 }
 
 /// What [`config`] starts from: everything but the environment.
 #[must_use]
-pub fn loader(call: Duration) -> ConfigLoader {
+pub fn loader(call: Call) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
         .timeout_config(timeouts(call))
         .retry_config(RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(50)))
 }
 
-fn timeouts(call: Duration) -> TimeoutConfig {
+/// How long a client waits.
+#[must_use]
+pub fn timeouts(call: Call) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(limits::CONNECT)
-        .operation_attempt_timeout(limits::ATTEMPT)
-        .operation_timeout(call)
+        .operation_attempt_timeout(call.attempt)
+        .operation_timeout(call.all)
         .build()
 }
 

@@ -7,17 +7,21 @@ use std::time::Duration;
 /// For a connection.
 pub const CONNECT: Duration = Duration::from_secs(1);
 
-/// For AWS's answer to one attempt.
-pub const ATTEMPT: Duration = Duration::from_secs(1);
+/// For a call of AWS.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// For the answer to one attempt.
+    pub attempt: Duration,
+    /// For all attempts together.
+    pub all: Duration,
+}
 
-/// For a call of AWS with all its attempts, where the function has ten seconds.
-pub const CALL: Duration = Duration::from_secs(5);
+/// For a call of AWS where the function has ten seconds.
+pub const CALL: Call = Call { attempt: Duration::from_secs(1), all: Duration::from_secs(5) };
 
-/// For the same in the campaign filter, which has fifteen minutes: a campaign had better wait than fail.
-pub const CAMPAIGN_CALL: Duration = Duration::from_mins(1);
-
-/// For the answer of S3 to one attempt, which may carry eight mebibytes.
-pub const OBJECT_ATTEMPT: Duration = Duration::from_secs(20);
+/// For the same in the campaign filter, which has fifteen minutes: a campaign had better wait than fail. An answer may carry a
+/// mebibyte of the table, and as one of sixteen at once, or eight of S3.
+pub const CAMPAIGN_CALL: Call = Call { attempt: Duration::from_secs(20), all: Duration::from_mins(1) };
 
 /// What the campaign filter keeps of its time to end well: an upload that is broken off has to be thrown away.
 pub const CAMPAIGN_RESERVE: Duration = Duration::from_secs(5);

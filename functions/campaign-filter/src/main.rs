@@ -2,8 +2,6 @@
 
 use std::time::SystemTime;
 
-use aws_sdk_s3::config::Builder;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
 use campaign_filter::CampaignFilter;
 use campaign_filter::objects::Objects;
 use consent::store::Store;
@@ -15,11 +13,7 @@ use tokio::time::Instant;
 async fn main() -> Result<(), lambda_runtime::Error> {
     log::init();
     let config = aws::config(limits::CAMPAIGN_CALL).await;
-    let waits = TimeoutConfig::builder()
-        .connect_timeout(limits::CONNECT)
-        .operation_attempt_timeout(limits::OBJECT_ATTEMPT)
-        .operation_timeout(limits::CAMPAIGN_CALL);
-    let s3 = aws_sdk_s3::Client::from_conf(Builder::from(&config).timeout_config(waits.build()).build());
+    let s3 = aws_sdk_s3::Client::new(&config);
     let store = Store::new(aws::dynamodb(&config), std::env::var("TABLE_NAME")?);
     let filter = CampaignFilter::new(store, Objects::new(s3));
     let handle = async |event: LambdaEvent<_>| filter.handle(event.payload, deadline(&event.context)).await;
