@@ -2,7 +2,8 @@
 //! that the embedded engine knows nothing of.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use aws_sdk_dynamodb::config::interceptors::{
     AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
@@ -16,11 +17,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
+use dynoxide::Database;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 /// The calls of the table since the last [`Calls::reset`].
 #[derive(Clone, Debug, Default)]
-pub struct Calls(Arc<Mutex<Seen>>, Arc<Notify>);
+pub struct Calls(Arc<Mutex<Seen>>, Arc<Faulty>);
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -28,6 +31,20 @@ struct Seen {
     read_units: f64,
     faults: VecDeque<(String, Fault)>,
     faulty: Option<String>,
+}
+
+/// What answers the calls that are to fail.
+#[derive(Default)]
+struct Faulty {
+    hanging: Notify,
+    /// Processes what is to be processed after all.
+    engine: OnceLock<Database>,
+}
+
+impl fmt::Debug for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Faulty")
+    }
 }
 
 /// A way to fail that DynamoDB has and the embedded engine has not.
@@ -41,8 +58,8 @@ pub enum Fault {
     Throttled,
     /// Something that trying again does not mend.
     Denied,
-    /// Part of a batch was not processed, all of it in fact.
-    Unprocessed,
+    /// So many percent of a batch's keys are not processed, rounded down.
+    Unprocessed(usize),
     /// No answer at all.
     Hanging,
 }
@@ -88,7 +105,12 @@ impl Calls {
 
     /// Waits until a call hangs that was made to.
     pub async fn hanging(&self) {
-        self.1.notified().await;
+        self.1.hanging.notified().await;
+    }
+
+    /// Takes the engine that stands behind the table.
+    pub(crate) fn engine(&self, engine: &Database) {
+        assert!(self.1.engine.set(engine.clone()).is_ok(), "a table has one engine");
     }
 
     /// What the SDK has to be given. Calls that are to fail go to a server that does nothing else.
@@ -120,7 +142,11 @@ impl Intercept for Calls {
             && let Some((_, fault)) = seen.faults.remove(index)
             && !matches!(fault, Fault::Pass)
         {
-            let uri = format!("{}/{fault:?}", seen.faulty.as_deref().unwrap_or_default());
+            let faulty = seen.faulty.as_deref().unwrap_or_default();
+            let uri = match fault {
+                Fault::Unprocessed(percent) => format!("{faulty}/Unprocessed/{percent}"),
+                _ => format!("{faulty}/{fault:?}"),
+            };
             context.request_mut().set_uri(uri)?;
         }
         Ok(())
@@ -146,7 +172,7 @@ impl Intercept for Calls {
     }
 }
 
-async fn fail(State(hanging): State<Arc<Notify>>, uri: Uri, body: String) -> impl IntoResponse {
+async fn fail(State(faulty): State<Arc<Faulty>>, uri: Uri, body: String) -> impl IntoResponse {
     const NAMES: &str = "com.amazonaws.dynamodb.v20120810#";
     let (status, answer) = match uri.path() {
         "/Conflict" => {
@@ -156,15 +182,37 @@ async fn fail(State(hanging): State<Arc<Notify>>, uri: Uri, body: String) -> imp
         }
         "/Throttled" => (400, format!(r#"{{"__type":"{NAMES}ThrottlingException","message":"slow down"}}"#)),
         "/Hanging" => {
-            hanging.notify_one();
+            faulty.hanging.notify_one();
             std::future::pending().await
         }
-        "/Unprocessed" => {
-            let asked: serde_json::Value = serde_json::from_str(&body).unwrap();
-            (200, format!(r#"{{"Responses":{{}},"UnprocessedKeys":{}}}"#, asked["RequestItems"]))
-        }
-        _ => (400, format!(r#"{{"__type":"{NAMES}AccessDeniedException","Message":"no"}}"#)),
+        path => match path.strip_prefix("/Unprocessed/") {
+            Some(percent) => (200, processed(&faulty, &body, percent.parse().unwrap())),
+            None => (400, format!(r#"{{"__type":"{NAMES}AccessDeniedException","Message":"no"}}"#)),
+        },
     };
     let status = StatusCode::from_u16(status).unwrap();
     (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer)
+}
+
+/// Has the engine process all of a batch but so many percent, and answers as DynamoDB does.
+fn processed(faulty: &Faulty, batch: &str, percent: usize) -> String {
+    let mut asked: Value = serde_json::from_str(batch).unwrap();
+    let tables = asked["RequestItems"].as_object_mut().unwrap();
+    let mut left = tables.clone();
+    for (table, left) in &mut left {
+        let keys = tables[table]["Keys"].as_array_mut().unwrap();
+        let rest = keys.split_off(keys.len() - keys.len() * percent / 100);
+        left["Keys"] = rest.into();
+    }
+    let has_keys = |_: &String, of: &mut Value| of["Keys"] != json!([]);
+    tables.retain(has_keys);
+    left.retain(has_keys);
+    if tables.is_empty() {
+        return json!({"Responses": {}, "UnprocessedKeys": left}).to_string();
+    }
+    let request = serde_json::from_value(asked).unwrap();
+    let answer = faulty.engine.get().unwrap().batch_get_item(request).unwrap();
+    let mut answer = serde_json::to_value(answer).unwrap();
+    answer["UnprocessedKeys"] = left.into();
+    answer.to_string()
 }

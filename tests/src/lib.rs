@@ -82,6 +82,7 @@ impl World {
             ..Options::default()
         };
         let system = System::start(options).await.unwrap();
+        calls.engine(system.engine().unwrap().database());
         Self { system, clock, calls, messages: AtomicU64::new(0) }
     }
 

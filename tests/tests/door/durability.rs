@@ -75,7 +75,7 @@ async fn conflicts_without_end_are_an_error_not_a_loss() {
 #[tokio::test]
 async fn an_overloaded_table_is_asked_again() {
     let world = World::start().await;
-    world.calls.fail("BatchGetItem", [Fault::Throttled, Fault::Unprocessed, Fault::Unprocessed]);
+    world.calls.fail("BatchGetItem", [Fault::Throttled, Fault::Unprocessed(100), Fault::Unprocessed(100)]);
     world.calls.fail("TransactWriteItems", [Fault::Throttled]);
     world.says(SHEENA, "STOP").await;
     assert_eq!(world.status(SHEENA).await, "opted_out");
@@ -149,7 +149,7 @@ async fn a_campaign_that_cannot_read_the_whole_list_is_an_error() {
     let world = World::start().await;
     let contacts: Vec<String> = (0..250).map(|index| format!("+1415555{index:04}")).collect();
     let campaign = json!({"tenant_id": "demo", "category": "marketing", "contacts": contacts});
-    world.calls.fail("BatchGetItem", [Fault::Unprocessed, Fault::Throttled]);
+    world.calls.fail("BatchGetItem", [Fault::Unprocessed(100), Fault::Throttled]);
     assert_eq!(world.filter(&campaign).await.unwrap()["counts"]["eligible"], 250);
     world.calls.fail("BatchGetItem", [Fault::Denied]);
     assert_eq!(world.filter(&campaign).await, Err("StoreUnavailable".to_owned()));

@@ -2,6 +2,7 @@
 
 mod access;
 mod budgets;
+mod campaign_faults;
 mod campaigns;
 mod confirmations;
 mod dashboard;
