@@ -48,8 +48,10 @@ impl IndexBuilder {
 
 impl<'a> FromIterator<(&'a ContactId, Suppression)> for Index {
     fn from_iter<I: IntoIterator<Item = (&'a ContactId, Suppression)>>(entries: I) -> Self {
+        let entries = entries.into_iter();
         let mut builder = IndexBuilder::default();
-        entries.into_iter().for_each(|(id, suppression)| builder.add(id, suppression));
+        builder.numbers.reserve(entries.size_hint().0);
+        entries.for_each(|(id, suppression)| builder.add(id, suppression));
         builder.build()
     }
 }

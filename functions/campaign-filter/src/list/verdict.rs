@@ -18,10 +18,9 @@ pub(super) const BLANK: u8 = 1 << 6;
 
 /// What the suppression list says.
 pub(super) fn of(suppression: Suppression) -> u8 {
-    let bit = |applies, bit| if applies { bit } else { 0 };
-    bit(suppression.opted_out, OPTED_OUT)
-        | bit(suppression.provider_stopped, PROVIDER_STOPPED)
-        | bit(suppression.blocked, BLOCKED)
+    let Suppression { opted_out, provider_stopped, blocked } = suppression;
+    let bit = |applies, bit| u8::from(applies) * bit;
+    bit(opted_out, OPTED_OUT) | bit(provider_stopped, PROVIDER_STOPPED) | bit(blocked, BLOCKED)
 }
 
 /// What the suppression list said.
