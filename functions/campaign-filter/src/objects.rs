@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 /// Bytes that are read at a time.
-const BLOCK: u64 = 4 * 1024 * 1024;
+const BLOCK: u64 = 2 * 1024 * 1024;
 
 /// Blocks that are asked for before they are needed.
 const AHEAD: usize = 4;
 
-/// Bytes that are written at a time. S3 takes ten thousand parts, so an object may have 80 GB.
-const PART: usize = 8 * 1024 * 1024;
+/// Bytes that are written at a time: as few as S3 allows. It takes ten thousand parts, so an object may have 52 GB.
+const PART: usize = 5 * 1024 * 1024;
 
 /// Parts that are on their way at a time.
 const PARTS_AT_ONCE: usize = 2;
@@ -164,12 +164,16 @@ impl Upload {
     /// # Errors
     /// They can't be written.
     pub async fn write(&mut self, bytes: &mut Vec<u8>) -> Result<(), ObjectError> {
-        self.buffer.append(bytes);
-        while self.buffer.len() >= PART {
-            let later = self.buffer.split_off(PART);
-            let part = std::mem::replace(&mut self.buffer, later);
+        let mut rest = &bytes[..];
+        while self.buffer.len() + rest.len() >= PART {
+            let (now, later) = rest.split_at(PART - self.buffer.len());
+            self.buffer.extend(now);
+            rest = later;
+            let part = std::mem::replace(&mut self.buffer, Vec::with_capacity(PART));
             self.send(part.into()).await?;
         }
+        self.buffer.extend(rest);
+        bytes.clear();
         Ok(())
     }
 
