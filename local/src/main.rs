@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
     };
     println!("api        {}", system.api_url());
     println!("dynamodb   {}", system.dynamodb_url());
-    println!("s3         {}", system.s3_url());
+    println!("s3         {}", system.objects().endpoint());
     println!("tenant     {DEMO_TENANT}   channel {DEMO_CHANNEL}");
     println!("ready");
     if let Err(error) = asked_to_stop().await {

@@ -239,10 +239,10 @@ impl System {
         &self.dynamodb
     }
 
-    /// The embedded S3's URL.
+    /// The embedded S3.
     #[must_use]
-    pub fn s3_url(&self) -> String {
-        self.objects.endpoint()
+    pub fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     /// The client of the embedded S3 that the functions use. The bucket is [`BUCKET`](crate::BUCKET).

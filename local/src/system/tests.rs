@@ -106,7 +106,7 @@ async fn what_cannot_be_started_says_what_to_change() {
     let dynamodb = system.dynamodb_url().replace("http://", "");
     let error = System::start(embedded(&dynamodb, Storage::Temporary)).await.err().unwrap();
     assert!(error.to_string().contains("--dynamodb"), "{error}");
-    let s3 = system.s3_url().replace("http://", "");
+    let s3 = system.objects().endpoint().replace("http://", "");
     let error = System::start(Options { s3, ..Options::default() }).await.err().unwrap();
     assert!(error.to_string().contains("--s3"), "{error}");
     let nobody = Options { dynamodb: DynamoDb::At("http://127.0.0.1:1".to_owned()), ..Options::default() };
