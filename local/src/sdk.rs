@@ -46,13 +46,18 @@ pub(crate) fn streams(config: &SdkConfig, endpoint: &str) -> aws_sdk_dynamodbstr
 /// Buckets are the first part of the path: no name leads from a bucket to this machine.
 pub(crate) fn objects(config: &SdkConfig, endpoint: &str) -> aws_sdk_s3::Client {
     let builder = aws_sdk_s3::config::Builder::from(config).endpoint_url(endpoint).force_path_style(true);
-    aws_sdk_s3::Client::from_conf(builder.timeout_config(aws::timeouts(limits::CAMPAIGN_CALL)).build())
+    aws_sdk_s3::Client::from_conf(
+        builder
+            .timeout_config(aws::timeouts(limits::CAMPAIGN_CALL))
+            .retry_config(aws::retries(limits::CAMPAIGN_CALL))
+            .build(),
+    )
 }
 
 /// The same client of the table, with as long waits as campaigns have.
 pub(crate) fn for_campaigns(dynamodb: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
     let builder = dynamodb.config().to_builder().timeout_config(aws::timeouts(limits::CAMPAIGN_CALL));
-    aws_sdk_dynamodb::Client::from_conf(builder.build())
+    aws_sdk_dynamodb::Client::from_conf(builder.retry_config(aws::retries(limits::CAMPAIGN_CALL)).build())
 }
 
 pub(crate) fn secrets_manager(config: &SdkConfig, endpoint: &str) -> aws_sdk_secretsmanager::Client {

@@ -1,7 +1,5 @@
 //! How every function speaks to AWS: one TLS stack, and a limit to each wait.
 
-use std::time::Duration;
-
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
@@ -23,7 +21,7 @@ pub fn loader(call: Call) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
         .timeout_config(timeouts(call))
-        .retry_config(RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(50)))
+        .retry_config(retries(call))
 }
 
 /// How long a client waits.
@@ -34,6 +32,15 @@ pub fn timeouts(call: Call) -> TimeoutConfig {
         .operation_attempt_timeout(call.attempt)
         .operation_timeout(call.all)
         .build()
+}
+
+/// How often a client tries, with pauses by chance.
+#[must_use]
+pub fn retries(call: Call) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(call.attempts)
+        .with_initial_backoff(limits::FIRST_PAUSE)
+        .with_max_backoff(limits::LONGEST_PAUSE)
 }
 
 /// A client of the table's service.

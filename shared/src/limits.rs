@@ -7,6 +7,12 @@ use std::time::Duration;
 /// For a connection.
 pub const CONNECT: Duration = Duration::from_secs(1);
 
+/// Before the second attempt of a call, at most; twice as long before each further one.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Before any further attempt.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
 /// For a call of AWS.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
@@ -14,14 +20,16 @@ pub struct Call {
     pub attempt: Duration,
     /// For all attempts together.
     pub all: Duration,
+    /// How many attempts there are.
+    pub attempts: u32,
 }
 
 /// For a call of AWS where the function has ten seconds.
-pub const CALL: Call = Call { attempt: Duration::from_secs(1), all: Duration::from_secs(5) };
+pub const CALL: Call = Call { attempt: Duration::from_secs(1), all: Duration::from_secs(5), attempts: 4 };
 
 /// For the same in the campaign filter, which has fifteen minutes: a campaign had better wait than fail. An answer may carry a
-/// mebibyte of the table, and as one of sixteen at once, or eight of S3.
-pub const CAMPAIGN_CALL: Call = Call { attempt: Duration::from_secs(20), all: Duration::from_mins(1) };
+/// mebibyte of the table, and as one of sixteen at once, or five of S3.
+pub const CAMPAIGN_CALL: Call = Call { attempt: Duration::from_secs(20), all: Duration::from_mins(1), attempts: 8 };
 
 /// What the campaign filter keeps of its time to end well: an upload that is broken off has to be thrown away.
 pub const CAMPAIGN_RESERVE: Duration = Duration::from_secs(5);

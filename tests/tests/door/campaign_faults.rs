@@ -85,7 +85,7 @@ async fn explicit_opt_in_holds_while_keys_stay_unprocessed() {
 async fn a_table_that_throttles_delays_or_fails_a_campaign_and_frees_nobody() {
     for (recipients, operation) in [(50, "BatchGetItem"), (2_000, "Query")] {
         let (world, campaign) = world(recipients).await;
-        for (faults, filtered) in [(1, Some(true)), (3, Some(true)), (9, None), (1_000, Some(false))] {
+        for (faults, filtered) in [(1, Some(true)), (7, Some(true)), (30, None), (1_000, Some(false))] {
             world.calls.fail(operation, iter::repeat_n(Fault::Throttled, faults));
             let is_filtered = is_filtered(&world, &campaign).await;
             assert!(filtered.is_none_or(|filtered| filtered == is_filtered), "{operation} {faults}");
