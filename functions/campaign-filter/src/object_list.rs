@@ -24,9 +24,9 @@ const SHORT: u64 = 4 * 1024 * 1024;
 /// Bytes of a list's beginning in which its header row has to end.
 const HEAD: u64 = 64 * 1024;
 
-/// As many recipients as one call of a sender gets. As JSON they take up to five times their bytes, and between the states of a
-/// state machine there is room for 256 KiB.
-const BATCHES: BatchSize = BatchSize { rows: 500, bytes: 48 * 1024 };
+/// As many recipients as one call of a sender gets. Between the states of a state machine there is room for 256 KiB: these,
+/// the names of their columns, and a quarter for what JSON escapes.
+const BATCHES: BatchSize = BatchSize { rows: 500, bytes: 96 * 1024 };
 
 /// What became of a list of recipients.
 #[derive(Debug, Serialize)]

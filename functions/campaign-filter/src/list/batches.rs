@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use super::ListError;
+
 /// The most batches of a campaign. A Distributed Map starts a child for each.
 const MOST: usize = 20_000;
 
@@ -22,9 +24,9 @@ pub struct Batch {
 /// How large batches are: as many rows as fit both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchSize {
-    /// The most rows.
+    /// The most rows. It is doubled for lists that would have too many batches.
     pub rows: u64,
-    /// The most bytes. A longer row is a batch by itself.
+    /// The most bytes, and as many more for the names of columns where rows become JSON. A longer row is a batch by itself.
     pub bytes: u64,
 }
 
@@ -32,6 +34,8 @@ pub struct BatchSize {
 #[derive(Debug)]
 pub(super) struct Batches {
     size: BatchSize,
+    /// The most rows for whose names there is room.
+    most_rows: u64,
     /// Those that are full.
     full: Vec<Batch>,
     /// Where the open one begins, and how many rows it has.
@@ -43,13 +47,15 @@ pub(super) struct Batches {
 
 impl Batches {
     pub(super) fn new(size: BatchSize) -> Self {
-        Self { size, full: Vec::new(), first_byte: 0, rows: 0, end: 0 }
+        Self { size, most_rows: u64::MAX, full: Vec::new(), first_byte: 0, rows: 0, end: 0 }
     }
 
-    /// Takes note of so many bytes that come before the first row.
-    pub(super) fn begin(&mut self, head: u64) {
+    /// Takes note of so many bytes that come before the first row, and of how many the names take in each row as JSON.
+    pub(super) fn begin(&mut self, head: u64, names: u64) {
         self.first_byte = head;
         self.end = head;
+        self.most_rows = (self.size.bytes / names.max(1)).max(1);
+        self.size.rows = self.size.rows.min(self.most_rows);
     }
 
     /// Adds rows that stand one behind the other in a block: where they begin, and where each ends.
@@ -77,9 +83,19 @@ impl Batches {
     }
 
     /// All batches.
-    pub(super) fn finish(mut self) -> Vec<Batch> {
+    ///
+    /// # Errors
+    /// There are more than a campaign may have.
+    pub(super) fn finish(mut self) -> Result<Vec<Batch>, ListError> {
         self.close();
-        self.full
+        self.check()?;
+        Ok(self.full)
+    }
+
+    /// # Errors
+    /// There are more than a campaign may have.
+    pub(super) fn check(&self) -> Result<(), ListError> {
+        if self.full.len() > MOST { Err(ListError::TooManyBatches) } else { Ok(()) }
     }
 
     fn close(&mut self) {
@@ -95,16 +111,23 @@ impl Batches {
         self.rows = 0;
     }
 
-    /// Makes one batch of two, and lets those to come be as large.
+    /// Lets batches have twice as many rows, and makes one of those that fit it together.
     fn join(&mut self) {
-        let joined = self.full.chunks(2).zip(0..).map(|(pair, batch)| Batch {
-            batch,
-            first_byte: pair[0].first_byte,
-            last_byte: pair[pair.len() - 1].last_byte,
-            rows: pair.iter().map(|batch| batch.rows).sum(),
-        });
-        self.full = joined.collect();
-        self.size = BatchSize { rows: self.size.rows * 2, bytes: self.size.bytes * 2 };
+        self.size.rows = (self.size.rows * 2).min(self.most_rows);
+        let mut joined: Vec<Batch> = Vec::new();
+        for batch in self.full.drain(..) {
+            match joined.last_mut() {
+                Some(last)
+                    if last.rows + batch.rows <= self.size.rows
+                        && batch.last_byte + 1 - last.first_byte <= self.size.bytes =>
+                {
+                    last.last_byte = batch.last_byte;
+                    last.rows += batch.rows;
+                }
+                _ => joined.push(Batch { batch: joined.len() as u64, ..batch }),
+            }
+        }
+        self.full = joined;
     }
 }
 
@@ -117,7 +140,7 @@ mod tests {
 
     fn batches(size: BatchSize, head: u64, blocks: &[Vec<u32>]) -> Vec<Batch> {
         let mut batches = Batches::new(size);
-        batches.begin(head);
+        batches.begin(head, 0);
         for lengths in blocks {
             let ends: Vec<u32> = lengths
                 .iter()
@@ -128,7 +151,7 @@ mod tests {
                 .collect();
             batches.add(7, &ends);
         }
-        batches.finish()
+        batches.finish().unwrap()
     }
 
     proptest! {
@@ -162,5 +185,24 @@ mod tests {
         assert!(batches.len() <= MOST && batches.len() > MOST / 2, "{}", batches.len());
         assert!(batches.windows(2).all(|pair| pair[0].last_byte + 1 == pair[1].first_byte));
         assert_eq!((batches[0].first_byte, batches[batches.len() - 1].last_byte), (10, 10 + 390_000 - 1));
+    }
+
+    #[test]
+    fn batches_of_too_many_bytes_are_not_joined() {
+        let mut batches = Batches::new(BatchSize { rows: 1, bytes: 5 });
+        batches.begin(0, 0);
+        let ends: Vec<u32> = (1..=20_001).map(|row| row * 3).collect();
+        batches.add(0, &ends[..20_000]);
+        assert!(batches.check().is_ok());
+        batches.add(60_000, &ends[20_000..]);
+        assert!(matches!(batches.finish(), Err(ListError::TooManyBatches)));
+    }
+
+    #[test]
+    fn the_names_of_columns_take_their_room() {
+        let mut batches = Batches::new(BatchSize { rows: 500, bytes: 1_000 });
+        batches.begin(0, 300);
+        batches.add(0, &[10, 20, 30, 40]);
+        assert_eq!(batches.finish().unwrap().iter().map(|batch| batch.rows).collect::<Vec<_>>(), [3, 1]);
     }
 }

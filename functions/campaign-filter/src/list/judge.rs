@@ -37,10 +37,10 @@ impl Judge {
         }
     }
 
-    /// Takes note of what comes before the first row.
-    pub(super) fn begin(&mut self, head: &[u8]) {
+    /// Takes note of what comes before the first row, and of how many bytes its names take in each row as JSON.
+    pub(super) fn begin(&mut self, head: &[u8], names: u64) {
         self.line += memchr_iter(b'\n', head).count() as u64;
-        self.batches.begin(head.len() as u64);
+        self.batches.begin(head.len() as u64, names);
     }
 
     /// The line that the next row begins in.
@@ -70,12 +70,15 @@ impl Judge {
             duplicates.find(window, |row| self.verdicts[row] |= verdict::DUPLICATE)?;
         }
         self.write(layout, bytes, window, output);
-        Ok(())
+        self.batches.check()
     }
 
     /// All that was counted.
-    pub(super) fn finish(self) -> (Counts, Vec<Batch>) {
-        (self.counts, self.batches.finish())
+    ///
+    /// # Errors
+    /// There are too many batches.
+    pub(super) fn finish(self) -> Result<(Counts, Vec<Batch>), ListError> {
+        Ok((self.counts, self.batches.finish()?))
     }
 
     /// Starts the verdicts with what the suppression list says.

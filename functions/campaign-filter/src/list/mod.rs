@@ -80,6 +80,9 @@ pub enum ListError {
     /// A row has no end.
     #[error("line {0}: the row has more than 1 MiB; is a quote not closed?")]
     LongRow(u64),
+    /// The list has too many rows, or too long ones.
+    #[error("source: the list makes more than 20,000 batches; split it")]
+    TooManyBatches,
     /// The file for what does not fit memory failed.
     #[error("the temporary file failed: {0}")]
     Disk(#[from] std::io::Error),

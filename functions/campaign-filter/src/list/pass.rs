@@ -6,6 +6,7 @@ use super::batches::{Batch, BatchSize};
 use super::duplicates::Duplicates;
 use super::judge::Judge;
 use super::layout::{Format, Layout};
+use super::rows::name_bytes;
 use super::window::Window;
 use super::{LONGEST_ROW, ListError, Output, People};
 use crate::Counts;
@@ -72,7 +73,7 @@ impl Pass {
     /// The list can't be filtered. What was written until then is worth nothing.
     pub fn finish(mut self, people: &People, output: &mut Output) -> Result<Outcome, ListError> {
         self.read(&[], true, people, output)?;
-        let (counts, batches) = self.judge.finish();
+        let (counts, batches) = self.judge.finish()?;
         Ok(Outcome { counts, batches })
     }
 
@@ -82,10 +83,11 @@ impl Pass {
         let Some((layout, head)) = Layout::read(unread.format, &unread.column, &self.broken, end)? else {
             return Ok(());
         };
+        let format = unread.format;
         self.layout = Ok(layout);
         let bytes = std::mem::take(&mut self.broken);
         let (head, rows) = bytes.split_at(head);
-        self.judge.begin(head);
+        self.judge.begin(head, name_bytes(format, head));
         output.eligible.extend(head);
         self.rows(rows, end, people, output)
     }
