@@ -105,7 +105,7 @@ struct Numbers {
     places: usize,
 }
 
-/// No key is as great: with its reasons, one has zeros in between.
+/// No entry is as great: between its key and its reasons, one has zeros.
 const GAP: u64 = u64::MAX;
 
 impl Default for Numbers {
@@ -133,7 +133,8 @@ impl Numbers {
         let stretch = Key::from_bits(key).high(self.stretch_bits);
         self.stretches[stretch / 64] |= 1 << (stretch % 64);
         let mut at = self.search(Key::from_bits(key));
-        if self.slots[at] & !Key::SPARE == key {
+        // Without its reasons, a gap looks like the greatest key.
+        if self.slots[at] != GAP && self.slots[at] & !Key::SPARE == key {
             self.slots[at] |= entry;
             return;
         }
@@ -289,5 +290,14 @@ mod tests {
     fn an_empty_index_knows_nobody() {
         let index = Index::default();
         assert_eq!((index.suppression(&id("+14155550100")), index.suppression(&id("US.1"))), (None, None));
+    }
+
+    #[test]
+    fn the_number_with_the_greatest_key_is_found() {
+        let number = Key::from_bits(!Key::SPARE).number().unwrap();
+        let blocked = Suppression { blocked: true, ..Suppression::default() };
+        let index: Index = [(&id(&format!("+{number}")), blocked)].into_iter().collect();
+        assert_eq!(index.suppression_of_number(number), Some(blocked));
+        assert_eq!(Index::default().suppression_of_number(number), None);
     }
 }

@@ -16,6 +16,24 @@ impl Key {
         Self(mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93))
     }
 
+    /// The phone number whose key this is, if there is one.
+    #[cfg(test)]
+    pub(super) fn number(self) -> Option<u64> {
+        const fn inverse(factor: u64) -> u64 {
+            let (mut inverse, mut round) = (factor, 0);
+            while round < 5 {
+                inverse = inverse.wrapping_mul(2u64.wrapping_sub(factor.wrapping_mul(inverse)));
+                round += 1;
+            }
+            inverse
+        }
+        let mixed = self.0.wrapping_mul(inverse(0xD6E8_FEB8_6659_FD93));
+        let unmixed = (0..3).fold(mixed, |unmixed, _| mixed ^ (unmixed >> 29 & !Self::SPARE));
+        let number = unmixed.wrapping_mul(inverse(0x9E37_79B9_7F4A_7C15)) >> 14;
+        let id: consent::id::ContactId = format!("+{number}").parse().ok()?;
+        (id.as_str()[1..] == number.to_string()).then_some(number)
+    }
+
     /// The key of another id. Different ids may have the same, but never one that a number has.
     pub(super) fn of_text(text: &[u8]) -> Self {
         let words = text.chunks(8).map(|chunk| {

@@ -50,7 +50,8 @@ impl<'a> Rows<'a> {
         if let Some(only) = whose.as_number() {
             return number(only).into_iter().collect();
         }
-        let others = window.others.iter().skip_while(|(of, _)| *of < row).take_while(|(of, _)| *of == row);
+        let first = window.others.partition_point(|(of, _)| *of < row);
+        let others = window.others[first..].iter().take_while(|(of, _)| *of == row);
         let ids = others.filter(|_| whose == Whose::OTHER).filter_map(|(_, id)| match *id {
             Id::Number(other) => number(other),
             Id::Text(start, end) => str::from_utf8(window.text(start, end)).ok().and_then(parse),

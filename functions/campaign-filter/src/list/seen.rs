@@ -8,7 +8,7 @@ use memchr::memmem;
 use super::key::Key;
 use super::spill::{CHUNK, PART_BITS, PARTS, Spill};
 
-/// Phone numbers that came. Their part tells 11 bits of their keys, and five bytes the other 39.
+/// Phone numbers that came. Their part tells 12 bits of their keys, and five bytes the other 38.
 #[derive(Debug)]
 pub(super) struct Numbers {
     /// A chunk of each part: first the lower four bytes of each number, then the fifth of each.
@@ -48,21 +48,31 @@ impl Numbers {
         Ok(())
     }
 
-    /// Reads a part: what is asked next is of its numbers.
-    pub(super) fn read(&mut self, part: usize) -> io::Result<()> {
-        self.full.read(part, &mut self.read)
+    /// All numbers of a part that have come.
+    pub(super) fn part(&mut self, part: usize) -> io::Result<Part<'_>> {
+        self.full.read(part, &mut self.read)?;
+        Ok(Part { full: &self.read, open: &self.open[part], filled: self.filled[part] })
     }
+}
 
-    /// Whether a number of the part that was read last has come.
+/// The numbers of a part, as long as none is added.
+pub(super) struct Part<'a> {
+    full: &'a [u8],
+    open: &'a [u8; CHUNK],
+    filled: usize,
+}
+
+impl Part<'_> {
+    /// Whether a number of this part has come.
     pub(super) fn has(&self, key: Key) -> bool {
-        let (part, (four, fifth)) = (key.high(PART_BITS), bytes(key));
+        let (four, fifth) = bytes(key);
         let is_in = |chunk: &[u8; CHUNK], filled: usize| {
             let fours = || chunk[..filled * 4].as_chunks().0.iter().map(|other| *other == four);
             // Nearly always none is the same; counting, unlike searching, goes over many at once.
             fours().fold(0, |count, same| count + u32::from(same)) > 0
                 && fours().zip(&chunk[FIFTHS..]).any(|(same, other)| same && *other == fifth)
         };
-        self.read.as_chunks().0.iter().any(|chunk| is_in(chunk, IN_CHUNK)) || is_in(&self.open[part], self.filled[part])
+        self.full.as_chunks().0.iter().any(|chunk| is_in(chunk, IN_CHUNK)) || is_in(self.open, self.filled)
     }
 }
 
@@ -133,8 +143,8 @@ mod tests {
             numbers.add(key(*number)).unwrap();
         }
         for number in &all {
-            numbers.read(key(*number).high(PART_BITS)).unwrap();
-            assert_eq!(numbers.has(key(*number)), number % 3 > 0);
+            let part = numbers.part(key(*number).high(PART_BITS)).unwrap();
+            assert_eq!(part.has(key(*number)), number % 3 > 0);
         }
     }
 
