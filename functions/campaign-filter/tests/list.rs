@@ -198,7 +198,12 @@ fn check(
         opted_in.as_ref().map(|ids| ids.iter().map(|id| (id, Suppression::default())).collect());
     let people = People { suppressed: &suppressed, opted_in: opted_in_index.as_ref() };
     let pass = Pass::new(format, column, category, SIZE).without_duplicates(Duplicates::new(std::env::temp_dir()));
-    let (outcome, output) = filtered(pass, file, blocks, &people).unwrap();
+    let filtered = filtered(pass, file, blocks, &people);
+    if format == Format::Csv && plain::is_open(file) {
+        prop_assert!(matches!(filtered, Err(ListError::OpenQuote(_))));
+        return Ok(());
+    }
+    let (outcome, output) = filtered.unwrap();
 
     let (head, rows) = match format {
         Format::Csv => plain::csv(file, column),
@@ -298,6 +303,10 @@ fn a_list_whose_column_is_not_plain_is_no_list() {
     assert_eq!(fed(""), Err("source.column: the list has no column of this name".to_owned()));
     assert_eq!(fed("phone,phone\n"), Err("source.column: the list has several columns of this name".to_owned()));
     assert_eq!(fed("phone"), Ok(()));
+    let returns = "source: lines end with a carriage return alone; save the list with LF or CRLF";
+    assert_eq!(fed("phone,name\r14155550100,A\r14155550101,B\r"), Err(returns.to_owned()));
+    assert_eq!(fed("\"phone\nx"), Err("line 1: a quote is opened and never closed".to_owned()));
+    assert_eq!(fed("phone\n\n1415\n\"x\n"), Err("line 4: a quote is opened and never closed".to_owned()));
 }
 
 #[test]

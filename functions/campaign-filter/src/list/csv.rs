@@ -1,7 +1,8 @@
 //! Rows of CSV: RFC 4180, and what spreadsheets make of it.
 //!
 //! A quote opens a field only as its first character, and two within stand for one. What follows the closing quote up
-//! to the next comma still belongs to the field. A row ends with LF or CRLF, or with the file.
+//! to the next comma still belongs to the field. A row ends with LF or CRLF, or with the file. Outside of quotes, CR stands
+//! nowhere else: some readers take it for the end of a row, and would find people there who were never looked up.
 
 use std::borrow::Cow;
 
@@ -28,6 +29,31 @@ struct Field<'a> {
     next: usize,
     /// Whether it is the last of its row.
     last: bool,
+    /// Whether there is a CR outside of quotes.
+    has_return: bool,
+    /// Whether its quote is not closed within the file.
+    is_open: bool,
+}
+
+/// A header row.
+pub(super) struct Header<'a> {
+    pub(super) names: Vec<Cow<'a, [u8]>>,
+    /// Where the next row begins.
+    pub(super) length: usize,
+    /// See [`Field::has_return`].
+    pub(super) has_return: bool,
+    /// See [`Field::is_open`].
+    pub(super) is_open: bool,
+}
+
+/// A row of any kind.
+struct Row<'a> {
+    /// The field of the column.
+    field: Option<&'a [u8]>,
+    /// Where the next row begins.
+    next: usize,
+    has_return: bool,
+    is_open: bool,
 }
 
 impl Csv {
@@ -41,10 +67,10 @@ impl Csv {
             let plain = memchr(b'"', &bytes[start..]).map_or(bytes.len(), |length| start + length);
             if plain - start > WORTH_IT {
                 let lines = &bytes[start..plain];
-                line_breaks.note(lines);
+                let has_returns = line_breaks.note(lines);
                 let mut line = 0;
                 while let Some(line_break) = line_breaks.next(line) {
-                    let whose = self.line(&bytes[start + line..], line_break - line, window);
+                    let whose = self.line(&bytes[start + line..], line_break - line, has_returns, window);
                     window.add(start + line_break + 1, whose);
                     line = line_break + 1;
                 }
@@ -64,10 +90,13 @@ impl Csv {
 
     /// Adds a row of any kind, and answers where the next one begins; none if it does not end within the bytes.
     pub(super) fn row(self, bytes: &[u8], start: usize, end: bool, window: &mut Window) -> Option<usize> {
-        let (field, next) = self.field(bytes, start, end)?;
+        let Row { field, next, has_return, is_open } = self.read_row(bytes, start, end)?;
+        window.is_open |= is_open;
         let row = &bytes[start..next];
         let whose = if content(row).is_empty() {
             Whose::BLANK
+        } else if has_return {
+            Whose::NOBODY
         } else {
             let text = field.map(unquoted);
             window.whose([text.as_deref().and_then(|text| str::from_utf8(text).ok()), None])
@@ -82,15 +111,18 @@ impl Csv {
 
     /// The text in the column of a row.
     pub(super) fn contact(self, row: &[u8]) -> Cow<'_, [u8]> {
-        self.field(row, 0, true).and_then(|(field, _)| field).map_or(Cow::Borrowed(b""), unquoted)
+        self.read_row(row, 0, true).and_then(|row| row.field).map_or(Cow::Borrowed(b""), unquoted)
     }
 
     /// Whose a row without quotes is. It has so many of the bytes before its line break.
     #[inline]
-    fn line(self, bytes: &[u8], length: usize, window: &mut Window) -> Whose {
+    fn line(self, bytes: &[u8], length: usize, has_returns: bool, window: &mut Window) -> Whose {
         let row = content(&bytes[..length]);
         if row.is_empty() {
             return Whose::BLANK;
+        }
+        if has_returns && memchr(b'\r', row).is_some() {
+            return Whose::NOBODY;
         }
         let mut start = 0;
         for _ in 0..self.column {
@@ -110,32 +142,36 @@ impl Csv {
         window.whose([str::from_utf8(field).ok(), None])
     }
 
-    /// The field of the column in the row that begins at `start`, and where the next row begins.
-    fn field(self, bytes: &[u8], start: usize, end: bool) -> Option<(Option<&[u8]>, usize)> {
-        let (mut wanted, mut next) = (None, start);
+    /// The row that begins at `start`; none if it does not end within the bytes.
+    fn read_row(self, bytes: &[u8], start: usize, end: bool) -> Option<Row<'_>> {
+        let mut row = Row { field: None, next: start, has_return: false, is_open: false };
         for column in 0.. {
-            let field = field(bytes, next, end)?;
+            let field = field(bytes, row.next, end)?;
             if column == self.column {
-                wanted = Some(field.raw);
+                row.field = Some(field.raw);
             }
-            next = field.next;
+            row.next = field.next;
+            row.has_return |= field.has_return;
+            row.is_open |= field.is_open;
             if field.last {
                 break;
             }
         }
-        Some((wanted, next))
+        Some(row)
     }
 }
 
-/// The names in a header row, and where the next row begins; none if it does not end within the bytes.
-pub(super) fn header(bytes: &[u8], end: bool) -> Option<(Vec<Cow<'_, [u8]>>, usize)> {
-    let (mut names, mut next) = (Vec::new(), 0);
+/// The header row that the bytes begin with; none if it does not end within them.
+pub(super) fn header(bytes: &[u8], end: bool) -> Option<Header<'_>> {
+    let mut header = Header { names: Vec::new(), length: 0, has_return: false, is_open: false };
     loop {
-        let field = field(bytes, next, end)?;
-        names.push(unquoted(field.raw));
-        next = field.next;
+        let field = field(bytes, header.length, end)?;
+        header.names.push(unquoted(field.raw));
+        header.length = field.next;
+        header.has_return |= field.has_return;
+        header.is_open |= field.is_open;
         if field.last {
-            return Some((names, next));
+            return Some(header);
         }
     }
 }
@@ -148,7 +184,13 @@ fn field(bytes: &[u8], start: usize, end: bool) -> Option<Field<'_>> {
         loop {
             let Some(length) = memchr(b'"', &bytes[at..]) else {
                 // Never closed: all the rest is the field.
-                return end.then(|| Field { raw: &bytes[start..], next: bytes.len(), last: true });
+                return end.then(|| Field {
+                    raw: &bytes[start..],
+                    next: bytes.len(),
+                    last: true,
+                    has_return: false,
+                    is_open: true,
+                });
             };
             at += length + 1;
             match bytes.get(at) {
@@ -158,18 +200,18 @@ fn field(bytes: &[u8], start: usize, end: bool) -> Option<Field<'_>> {
             }
         }
     }
-    match memchr2(b',', b'\n', &bytes[at..]) {
-        Some(length) if bytes[at + length] == b',' => {
-            Some(Field { raw: &bytes[start..at + length], next: at + length + 1, last: false })
-        }
+    let (raw, next, last) = match memchr2(b',', b'\n', &bytes[at..]) {
+        Some(length) if bytes[at + length] == b',' => (&bytes[start..at + length], at + length + 1, false),
         Some(length) => {
             let next = at + length + 1;
             let raw = if length > 0 { content(&bytes[start..next]) } else { &bytes[start..at] };
-            Some(Field { raw, next, last: true })
+            (raw, next, true)
         }
-        None if !end => None,
-        None => Some(Field { raw: content(&bytes[start..]), next: bytes.len(), last: true }),
-    }
+        None if !end => return None,
+        None => (content(&bytes[start..]), bytes.len(), true),
+    };
+    let has_return = raw.get(at - start..).is_some_and(|unquoted| memchr(b'\r', unquoted).is_some());
+    Some(Field { raw, next, last, has_return, is_open: false })
 }
 
 /// A row or last field without its line break.

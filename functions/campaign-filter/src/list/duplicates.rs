@@ -201,7 +201,7 @@ mod tests {
         let mut filter = Filter::new();
         let (mut numbers, mut confused) = (vec![], vec![]);
         // A key's bits from 38 to 45 tell the filter nothing.
-        for low in (0..).map(|low| low * 7_919 % (1 << 24) | low % 4 << 32) {
+        for low in (0..).map(|low| (low * 7_919 % (1 << 24)) | ((low % 4) << 32)) {
             let Some(number) = part(low).number() else { continue };
             if numbers.len() < 203 && filter.insert(part(low)) {
                 numbers.push(number);

@@ -57,10 +57,11 @@ impl Judge {
         people: &People,
         output: &mut Output,
     ) -> Result<(), ListError> {
-        if bytes.len() > LONGEST_ROW
-            && let Some(error) = self.long_row(window)
-        {
-            return Err(error);
+        if let Some(row) = long_row(window) {
+            return Err(ListError::LongRow(self.line_of(row, window)));
+        }
+        if window.is_open {
+            return Err(ListError::OpenQuote(self.line_of(window.len() - 1, window)));
         }
         self.suppress(window, people.suppressed);
         if let Some(opted_in) = people.opted_in.filter(|_| self.category == Category::Marketing) {
@@ -135,13 +136,22 @@ impl Judge {
         self.line += row as u64 + tall.map(|(_, more)| more).sum::<u64>();
     }
 
-    /// The first row that is longer than rows may be.
-    fn long_row(&self, window: &Window) -> Option<ListError> {
-        let starts = std::iter::once(&0).chain(&window.ends);
-        let row = starts.zip(&window.ends).position(|(start, end)| (end - start) as usize > LONGEST_ROW)?;
+    /// The line that a row begins in.
+    fn line_of(&self, row: usize, window: &Window) -> u64 {
         let above: u64 = window.tall.iter().filter(|(tall, _)| *tall < row).map(|(_, more)| more).sum();
-        Some(ListError::LongRow(self.line + row as u64 + above))
+        self.line + row as u64 + above
     }
+}
+
+/// The first row that is longer than rows may be.
+fn long_row(window: &Window) -> Option<usize> {
+    let first = *window.ends.first()?;
+    let longest = window.ends.windows(2).fold(first, |longest, ends| longest.max(ends[1] - ends[0]));
+    if longest as usize <= LONGEST_ROW {
+        return None;
+    }
+    let starts = std::iter::once(&0).chain(&window.ends);
+    starts.zip(&window.ends).position(|(start, end)| (end - start) as usize > LONGEST_ROW)
 }
 
 /// What an index holds on one of several ids of a row.

@@ -46,12 +46,22 @@ impl Layout {
         if format == Format::Jsonl {
             return Ok(Some((Self(Kind::JsonLines(JsonLines { field: column.to_owned() })), mark)));
         }
-        let Some((names, length)) = csv::header(text, end) else {
+        let Some(header) = csv::header(text, end) else {
             return if text.len() > LONGEST_ROW { Err(ListError::LongRow(1)) } else { Ok(None) };
         };
-        let mut columns = names.iter().enumerate().filter(|(_, name)| name.trim_ascii() == column.trim().as_bytes());
+        if header.is_open {
+            return Err(ListError::OpenQuote(1));
+        }
+        if header.has_return {
+            return Err(ListError::CarriageReturn);
+        }
+        if header.length > LONGEST_ROW {
+            return Err(ListError::LongRow(1));
+        }
+        let mut columns =
+            header.names.iter().enumerate().filter(|(_, name)| name.trim_ascii() == column.trim().as_bytes());
         match (columns.next(), columns.next()) {
-            (Some((column, _)), None) => Ok(Some((Self(Kind::Csv(Csv { column })), mark + length))),
+            (Some((column, _)), None) => Ok(Some((Self(Kind::Csv(Csv { column })), mark + header.length))),
             (None, _) => Err(ListError::NoColumn),
             (Some(_), Some(_)) => Err(ListError::SeveralColumns),
         }

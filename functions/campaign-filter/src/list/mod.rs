@@ -34,8 +34,8 @@ pub use layout::{Format, Layout};
 pub use pass::{Outcome, Pass};
 pub(crate) use rows::{Rows, names};
 
-/// The longest row, in bytes: what is longer is an unclosed quote or no list.
-pub const LONGEST_ROW: usize = 1 << 20;
+/// The longest row, in bytes, that of the header included: what is longer is an unclosed quote or no list.
+pub const LONGEST_ROW: usize = 64 << 10;
 
 /// What is known of the people whom a list may name.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +78,14 @@ pub enum ListError {
     #[error("source.column: the list has several columns of this name")]
     SeveralColumns,
     /// A row has no end.
-    #[error("line {0}: the row has more than 1 MiB; is a quote not closed?")]
+    #[error("line {0}: the row has more than 64 KiB; is a quote not closed?")]
     LongRow(u64),
+    /// A quote is not closed until the list ends: people may stand behind it.
+    #[error("line {0}: a quote is opened and never closed")]
+    OpenQuote(u64),
+    /// The header row has a carriage return that ends no line.
+    #[error("source: lines end with a carriage return alone; save the list with LF or CRLF")]
+    CarriageReturn,
     /// The list has too many rows, or too long ones.
     #[error("source: the list makes more than 20,000 batches; split it")]
     TooManyBatches,

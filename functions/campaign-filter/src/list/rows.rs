@@ -63,8 +63,8 @@ impl<'a> Rows<'a> {
         let text = || String::from_utf8_lossy(row.trim_ascii()).into_owned();
         let json = match self.layout.format() {
             Format::Jsonl => RawValue::from_string(text()).ok(),
-            Format::Csv => csv::header(row, true).and_then(|(fields, _)| {
-                let fields = fields.iter().map(|field| String::from_utf8_lossy(field));
+            Format::Csv => csv::header(row, true).and_then(|row| {
+                let fields = row.names.iter().map(|field| String::from_utf8_lossy(field));
                 to_raw_value(&names.iter().zip(fields).collect::<BTreeMap<_, _>>()).ok()
             }),
         };
@@ -75,13 +75,9 @@ impl<'a> Rows<'a> {
 /// The names of a list's columns; none where it is no CSV. `head` is what comes before its rows.
 pub(crate) fn names(format: Format, head: &[u8]) -> Vec<String> {
     let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
-    let names = if format == Format::Csv { csv::header(head, true) } else { None };
-    names
-        .map(|(names, _)| names)
-        .unwrap_or_default()
-        .iter()
-        .map(|name| String::from_utf8_lossy(name).into_owned())
-        .collect()
+    let header = if format == Format::Csv { csv::header(head, true) } else { None };
+    let names = header.map(|header| header.names).unwrap_or_default();
+    names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 /// How many bytes the names of columns take in each row as JSON, with all that belongs to them.

@@ -61,15 +61,24 @@ const CHUNK: usize = 64;
 pub(super) struct LineBreaks(Vec<u64>);
 
 impl LineBreaks {
-    /// Notes those of these bytes.
-    pub(super) fn note(&mut self, bytes: &[u8]) {
+    /// Notes those of these bytes. Whether there are carriage returns as well.
+    pub(super) fn note(&mut self, bytes: &[u8]) -> bool {
         let (chunks, rest) = bytes.as_chunks();
+        let mut returns = 0;
+        let mut line_breaks = |chunk: &[u8; CHUNK]| {
+            let (words, _) = chunk.as_chunks::<WORD>();
+            let word = |at: usize| Word::first(&words[at]);
+            returns |= (0..words.len()).fold(0, |returns, at| returns | word(at).are(b'\r'));
+            let bits = |at: usize| u64::from(word(at).are(b'\n'));
+            bits(0) | bits(1) << 16 | bits(2) << 32 | bits(3) << 48
+        };
         self.0.clear();
-        self.0.extend(chunks.iter().map(line_breaks));
+        self.0.extend(chunks.iter().map(&mut line_breaks));
         let mut chunk = [b' '; CHUNK];
         chunk[..rest.len()].copy_from_slice(rest);
         // The last one is there for `next`, which looks at two.
         self.0.extend([line_breaks(&chunk), 0]);
+        returns != 0
     }
 
     /// The first one from this byte on.
@@ -95,13 +104,6 @@ impl LineBreaks {
     }
 }
 
-#[inline]
-fn line_breaks(chunk: &[u8; CHUNK]) -> u64 {
-    let (words, _) = chunk.as_chunks::<WORD>();
-    let bits = |word: usize| u64::from(Word::first(&words[word]).are(b'\n'));
-    bits(0) | bits(1) << 16 | bits(2) << 32 | bits(3) << 48
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
@@ -117,7 +119,7 @@ mod tests {
         ) {
             let bytes = [bytes, vec![b' '; gap], b"\n".to_vec()].concat();
             let mut line_breaks = LineBreaks::default();
-            line_breaks.note(&bytes);
+            prop_assert_eq!(line_breaks.note(&bytes), bytes.contains(&b'\r'));
             for from in 0..bytes.len() {
                 let first = |is: fn(&u8) -> bool| bytes[from..].iter().position(is).map(|place| from + place);
                 prop_assert_eq!(line_breaks.next(from), first(|byte| *byte == b'\n'));

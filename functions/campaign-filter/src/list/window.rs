@@ -17,6 +17,8 @@ pub(super) struct Window {
     pub(super) others: Vec<(usize, Id)>,
     /// The texts of ids that are no numbers, one behind the other.
     pub(super) texts: Vec<u8>,
+    /// Whether the last row has a quote that is not closed.
+    pub(super) is_open: bool,
     /// Room for the line breaks of CSV.
     pub(super) line_breaks: LineBreaks,
     /// The shapes of JSON Lines, kept from window to window.
@@ -63,12 +65,13 @@ impl Window {
 
     /// Forgets all rows, and keeps the room they had.
     pub(super) fn clear(&mut self) {
-        let Self { ends, whose, tall, others, texts, line_breaks: _, shapes: _ } = self;
+        let Self { ends, whose, tall, others, texts, is_open, line_breaks: _, shapes: _ } = self;
         ends.clear();
         whose.clear();
         tall.clear();
         others.clear();
         texts.clear();
+        *is_open = false;
     }
 
     /// Adds a row that begins where the one before ends.

@@ -13,6 +13,11 @@ pub struct Row {
     pub ids: Vec<ContactId>,
 }
 
+/// Whether a quote of a CSV file is never closed.
+pub fn is_open(file: &[u8]) -> bool {
+    records(file).last().is_some_and(|record| record.is_open)
+}
+
 /// What comes before the rows of a CSV file, and its rows.
 pub fn csv(file: &[u8], column: &str) -> (Vec<u8>, Vec<Row>) {
     let mark = if file.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
@@ -23,7 +28,8 @@ pub fn csv(file: &[u8], column: &str) -> (Vec<u8>, Vec<Row>) {
     let mut rows = vec![];
     for record in records {
         let contact = record.fields.get(column).cloned().unwrap_or_default();
-        let ids = str::from_utf8(&contact).ok().and_then(|text| text.parse().ok()).into_iter().collect();
+        let id = str::from_utf8(&contact).ok().filter(|_| !record.has_return).and_then(|text| text.parse().ok());
+        let ids = id.into_iter().collect();
         let next = line + lines(&record.bytes);
         if !matches!(&record.bytes[..], b"\n" | b"\r\n" | b"\r") {
             rows.push(Row { line, bytes: record.bytes, contact, ids });
@@ -36,11 +42,14 @@ pub fn csv(file: &[u8], column: &str) -> (Vec<u8>, Vec<Row>) {
 struct Record {
     bytes: Vec<u8>,
     fields: Vec<Vec<u8>>,
+    has_return: bool,
+    is_open: bool,
 }
 
 fn records(file: &[u8]) -> Vec<Record> {
     let mut records = vec![];
-    let mut record = Record { bytes: vec![], fields: vec![vec![]] };
+    let empty = || Record { bytes: vec![], fields: vec![vec![]], has_return: false, is_open: false };
+    let mut record = empty();
     // Whether the field has begun, and whether what comes stands in quotes.
     let (mut begun, mut quoted) = (false, false);
     let mut at = 0;
@@ -65,15 +74,17 @@ fn records(file: &[u8]) -> Vec<Record> {
             begun = false;
             continue;
         } else if byte == b'\n' {
-            records.push(std::mem::replace(&mut record, Record { bytes: vec![], fields: vec![vec![]] }));
+            records.push(std::mem::replace(&mut record, empty()));
             begun = false;
             continue;
         } else if byte != b'\r' || !(rest.is_empty() || rest.starts_with(b"\n")) {
             field.push(byte);
+            record.has_return |= byte == b'\r';
         }
         begun = true;
     }
     if !record.bytes.is_empty() {
+        record.is_open = quoted;
         records.push(record);
     }
     records
