@@ -45,6 +45,8 @@ pub struct Source {
     /// The column, or field, with the ids.
     #[serde(default = "id")]
     pub column: String,
+    /// Which version of it, where rows are to be read of no other.
+    pub e_tag: Option<String>,
     first_byte: Option<u64>,
     last_byte: Option<u64>,
 }
@@ -56,6 +58,15 @@ pub struct Destination {
     pub bucket: String,
     /// What their keys begin with.
     pub prefix: String,
+}
+
+impl Destination {
+    /// Where the list of this name goes.
+    pub(crate) fn location(&self, name: &str) -> Location {
+        let prefix = self.prefix.trim_end_matches('/');
+        let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+        Location { bucket: self.bucket.clone(), key }
+    }
 }
 
 /// One recipient.

@@ -12,17 +12,20 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::campaign::{Destination, Recipient, Source};
 use crate::list::{
-    BatchSize, Duplicates, Format, Index, IndexBuilder, Layout, Outcome, Output, Pass, People, Rows, names,
+    BatchSize, Duplicates, Format, Index, IndexBuilder, LONGEST_ROW, Layout, Outcome, Output, Pass, People, Rows, names,
 };
-use crate::objects::{Location, Object, ObjectError, Objects, Upload};
+use crate::objects::{Location, Object, ObjectError, Objects, Upload, Written};
 use crate::{Counts, FilterError};
 
 /// Bytes of a list whose recipients are looked up like those of any batch. Against a longer one the whole suppression list
 /// is read: how many recipients it has is known only once it was gone through.
 const SHORT: u64 = 4 * 1024 * 1024;
 
+/// Bytes of a byte order mark.
+const LONGEST_MARK: u64 = 3;
+
 /// Bytes of a list's beginning in which its header row has to end.
-const HEAD: u64 = 64 * 1024;
+const LONGEST_HEAD: u64 = LONGEST_MARK + LONGEST_ROW as u64;
 
 /// As many recipients as one call of a sender gets. Between the states of a state machine there is room for 256 KiB: these,
 /// the names of their columns, and a quarter for what JSON escapes.
@@ -41,10 +44,19 @@ pub struct ListReport {
     pub summary: String,
     /// The list of those who may get it: their rows as they were given.
     pub eligible: Location,
+    /// Which version of it: what is merged into a source, so that its rows are read of no other.
+    pub version: Version,
     /// The list of those who may not: line, contact, reason.
     pub skipped: Location,
     /// The stretches of the eligible that are sent together.
     pub batches: BatchList,
+}
+
+/// A version of an object.
+#[derive(Debug, Serialize)]
+pub struct Version {
+    /// Its entity tag, as S3 gives it.
+    pub e_tag: String,
 }
 
 /// Where the batches are listed.
@@ -82,24 +94,22 @@ impl ObjectList<'_> {
         campaign_id: Option<String>,
         to: &Destination,
     ) -> Result<ListReport, FilterError> {
-        let object = self.object().await?;
-        // A short list is read once, for its ids and for its rows.
-        let list = if object.length <= SHORT { Some(self.read(&object, 0, object.length).await?) } else { None };
-        let known = self.known(list.as_deref()).await?;
         let extension = match self.source.format {
             Format::Csv => "csv",
             Format::Jsonl => "jsonl",
         };
-        let prefix = to.prefix.trim_end_matches('/');
-        let upload = |name: &str| {
-            let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-            self.objects.upload(Location { bucket: to.bucket.clone(), key })
-        };
-        let mut uploads = Uploads {
-            eligible: upload(&format!("eligible.{extension}")),
-            skipped: upload("skipped.csv"),
-            batches: upload("batches.json"),
-        };
+        let names = [&format!("eligible.{extension}"), "skipped.csv", "batches.json"];
+        let targets = names.map(|name| to.location(name));
+        if targets.contains(&self.source.location) {
+            let what = "destination.prefix: the list itself would be replaced, and could not be filtered again";
+            return Err(FilterError::InvalidCampaign(what.to_owned()));
+        }
+        let [eligible, skipped, batches] = targets.map(|target| self.objects.upload(target));
+        let mut uploads = Uploads { eligible, skipped, batches };
+        let object = self.object().await?;
+        // A short list is read once, for its ids and for its rows.
+        let list = if object.length <= SHORT { Some(self.read(&object, 0, object.length).await?) } else { None };
+        let known = self.known(list.as_deref()).await?;
         let blocks = match list {
             Some(list) => stream::iter([Ok(list.into())]).boxed(),
             None => self.objects.blocks(&object, 0, object.length).boxed(),
@@ -107,9 +117,12 @@ impl ObjectList<'_> {
         match self.in_time(Box::pin(self.pass(blocks, &known, &mut uploads))).await {
             Ok(outcome) => {
                 let (total, summary) = (outcome.counts.total(), outcome.counts.summary());
-                let (eligible, skipped, batches) = uploads.finish(&outcome).await?;
-                let batches = BatchList { location: batches, count: outcome.batches.len() };
-                Ok(ListReport { campaign_id, total, counts: outcome.counts, summary, eligible, skipped, batches })
+                let (eligible, skipped, batches) = self.in_time(Box::pin(uploads.finish(&outcome))).await?;
+                let batches = BatchList { location: batches.location, count: outcome.batches.len() };
+                let version = Version { e_tag: eligible.e_tag };
+                let (eligible, skipped) = (eligible.location, skipped.location);
+                let counts = outcome.counts;
+                Ok(ListReport { campaign_id, total, counts, summary, eligible, version, skipped, batches })
             }
             Err(error) => {
                 uploads.abort().await;
@@ -124,15 +137,30 @@ impl ObjectList<'_> {
         if last >= object.length {
             return Err(FilterError::InvalidCampaign("source.last_byte: lies behind the end of the list".to_owned()));
         }
-        let head = if first == 0 { Vec::new() } else { self.read(&object, 0, HEAD.min(first)).await? };
-        let mut bytes = self.read(&object, first, last + 1).await?;
-        let beginning = if first == 0 { &bytes } else { &head };
-        let (layout, length) = Layout::read(self.source.format, &self.source.column, beginning, true)
+        if self.source.e_tag.as_ref().is_some_and(|tag| *tag != object.tag) {
+            return Err(FilterError::InvalidCampaign("source.e_tag: the list is another one by now".to_owned()));
+        }
+        let head = match self.source.format {
+            Format::Csv => LONGEST_HEAD.min(object.length),
+            Format::Jsonl => LONGEST_MARK.min(object.length),
+        };
+        let beginning = self.read(&object, 0, head).await?;
+        let (layout, head) = Layout::read(self.source.format, &self.source.column, &beginning, head == object.length)
             .map_err(invalid)?
             .ok_or_else(|| FilterError::InvalidCampaign("source: the header row has no end".to_owned()))?;
-        let names = names(self.source.format, &beginning[..length]);
-        let rows = if first == 0 { bytes.split_off(length) } else { bytes };
-        Ok(Rows::read(&layout, &rows).recipients(&names))
+        let names = names(self.source.format, &beginning[..head]);
+        // With the byte before, which tells whether a row begins there.
+        let head = head as u64;
+        let first = if first == 0 { head } else { first };
+        let bytes = self.read(&object, first.saturating_sub(1), last + 1).await?;
+        let (before, rows) = bytes.split_at(usize::from(first > 0).min(bytes.len()));
+        let is_whole = (first == head || first > head && before == b"\n")
+            && (last + 1 == object.length || rows.last() == Some(&b'\n'));
+        if !is_whole {
+            let what = "source.first_byte: there and behind last_byte, rows have to begin";
+            return Err(FilterError::InvalidCampaign(what.to_owned()));
+        }
+        Ok(Rows::read(&layout, rows).recipients(&names))
     }
 
     /// Reads, filters and writes, block by block.
@@ -229,7 +257,7 @@ impl Uploads {
     }
 
     /// Puts all of them under their names, the eligible last: whoever finds them finds the others as well.
-    async fn finish(mut self, outcome: &Outcome) -> Result<(Location, Location, Location), FilterError> {
+    async fn finish(mut self, outcome: &Outcome) -> Result<(Written, Written, Written), FilterError> {
         let others = async {
             let mut batches =
                 serde_json::to_vec(&outcome.batches).map_err(|_| ObjectError::Unavailable("no JSON".to_owned()))?;

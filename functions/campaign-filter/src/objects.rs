@@ -47,9 +47,19 @@ pub struct Location {
 #[derive(Clone, Debug)]
 pub struct Object {
     location: Location,
-    tag: String,
+    /// Its entity tag.
+    pub tag: String,
     /// Its bytes.
     pub length: u64,
+}
+
+/// An object that was written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Where it is.
+    pub location: Location,
+    /// The entity tag of this version of it.
+    pub e_tag: String,
 }
 
 /// An object could not be read or written. The texts hold no key: it may name people.
@@ -82,7 +92,7 @@ impl Objects {
         let head = self.client.head_object().bucket(bucket).key(key).send().await.map_err(|error| refused(&error))?;
         let length = head.content_length().and_then(|length| length.try_into().ok());
         let length = length.ok_or_else(|| ObjectError::Unavailable("no length".to_owned()))?;
-        Ok(Object { location: location.clone(), tag: head.e_tag.unwrap_or_default(), length })
+        Ok(Object { location: location.clone(), tag: tagged(head.e_tag)?, length })
     }
 
     /// The bytes of an object from `first` up to `end`, in order, in blocks.
@@ -181,12 +191,12 @@ impl Upload {
     ///
     /// # Errors
     /// It can't be written. Then what was under the name still is.
-    pub async fn finish(mut self) -> Result<Location, ObjectError> {
+    pub async fn finish(mut self) -> Result<Written, ObjectError> {
         let outcome = self.complete().await;
         if outcome.is_err() {
             self.abort().await;
         }
-        outcome.map(|()| self.location)
+        outcome.map(|e_tag| Written { location: self.location, e_tag })
     }
 
     /// Throws away what was written.
@@ -202,12 +212,13 @@ impl Upload {
         }
     }
 
-    async fn complete(&mut self) -> Result<(), ObjectError> {
+    /// Answers the object's tag.
+    async fn complete(&mut self) -> Result<String, ObjectError> {
         let rest = std::mem::take(&mut self.buffer);
         let Location { bucket, key } = self.location.clone();
         if self.id.is_none() {
             let put = self.client.put_object().bucket(bucket).key(key).body(ByteStream::from(rest));
-            return put.send().await.map(drop).map_err(|error| refused(&error));
+            return tagged(put.send().await.map_err(|error| refused(&error))?.e_tag);
         }
         if !rest.is_empty() {
             self.send(rest.into()).await?;
@@ -217,7 +228,7 @@ impl Upload {
         }
         let parts = CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut self.done))).build();
         let complete = self.client.complete_multipart_upload().bucket(bucket).key(key).set_upload_id(self.id.clone());
-        complete.multipart_upload(parts).send().await.map(drop).map_err(|error| refused(&error))
+        tagged(complete.multipart_upload(parts).send().await.map_err(|error| refused(&error))?.e_tag)
     }
 
     async fn send(&mut self, part: Bytes) -> Result<(), ObjectError> {
@@ -255,6 +266,11 @@ async fn joined(part: JoinHandle<Result<CompletedPart, ObjectError>>) -> Result<
     part.await.unwrap_or_else(|_| Err(ObjectError::Unavailable("a part was given up".to_owned())))
 }
 
+/// The tag that S3 gives every object.
+fn tagged(tag: Option<String>) -> Result<String, ObjectError> {
+    tag.ok_or_else(|| ObjectError::Unavailable("an object without a tag".to_owned()))
+}
+
 /// Waits before the next attempt, by chance a little less or more.
 async fn pause(attempt: u32) {
     tokio::time::sleep(Duration::from_millis(fastrand::u64(25..=100) << attempt)).await;
@@ -264,7 +280,10 @@ async fn pause(attempt: u32) {
 fn refused<E: ProvideErrorMetadata>(error: &SdkError<E>) -> ObjectError {
     let status = error.raw_response().map(|response| response.status().as_u16());
     match (status, error.code()) {
-        (Some(404 | 403), _) => ObjectError::Missing,
+        // An expired token and an upload that has ended say the same by their status, and are worth another try.
+        (Some(404 | 403), None | Some("NoSuchKey" | "NoSuchBucket" | "NotFound" | "AccessDenied" | "Forbidden")) => {
+            ObjectError::Missing
+        }
         (Some(412), _) => ObjectError::Replaced,
         (_, Some(code)) => ObjectError::Unavailable(code.to_owned()),
         (Some(status), None) => ObjectError::Unavailable(format!("status {status}")),

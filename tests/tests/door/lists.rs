@@ -202,3 +202,48 @@ async fn staff_that_switches_somebody_on_is_heeded_by_the_next_list() {
     let report = world.filter(&campaign("in.jsonl", "jsonl", "id")).await.unwrap();
     assert_eq!(report["summary"], "0 contacts skipped");
 }
+
+#[tokio::test]
+async fn rows_are_read_of_no_other_version_of_the_list_and_of_no_half_rows() {
+    let world = world().await;
+    put(&world, "in.csv", "name,phone\nA,+14155550110\nB,+14155550111\n").await;
+    let answer = world.filter(&campaign("in.csv", "csv", "phone")).await.unwrap();
+    let key = answer["eligible"]["key"].as_str().unwrap();
+    let rows = |first: u64, last: u64| {
+        let mut rows = campaign(key, "csv", "phone");
+        rows.as_object_mut().unwrap().remove("destination");
+        rows["source"]["e_tag"] = answer["version"]["e_tag"].clone();
+        rows["source"]["first_byte"] = first.into();
+        rows["source"]["last_byte"] = last.into();
+        rows
+    };
+    assert_eq!(world.filter(&rows(11, 40)).await.unwrap()["total"], 2);
+    assert_eq!(world.filter(&rows(26, 40)).await.unwrap()["eligible"], json!([{"name": "B", "phone": "+14155550111"}]));
+    for (first, last) in [(5, 40), (12, 40), (26, 39), (26, 41)] {
+        assert_eq!(world.filter(&rows(first, last)).await.unwrap_err(), "InvalidCampaign", "{first} {last}");
+    }
+    // As long, and with rows in the same places.
+    put(&world, key, "name,phone\nB,+14155550111\nA,+14155550110\n").await;
+    assert_eq!(world.filter(&rows(11, 40)).await.unwrap_err(), "InvalidCampaign");
+}
+
+#[tokio::test]
+async fn a_list_is_never_replaced_by_what_comes_of_it() {
+    let world = world().await;
+    let list = format!("phone\n{STOPPED}\n+14155550110\n");
+    for name in ["eligible.csv", "skipped.csv", "batches.json"] {
+        let key = format!("out/spring-1/{name}");
+        put(&world, &key, list.clone()).await;
+        assert_eq!(world.filter(&campaign(&key, "csv", "phone")).await.unwrap_err(), "InvalidCampaign");
+        assert_eq!(text(&world, &json!({"bucket": local::BUCKET, "key": key})).await.unwrap(), list);
+    }
+}
+
+#[tokio::test]
+async fn a_carriage_return_within_a_row_hides_nobody() {
+    let world = world().await;
+    put(&world, "in.csv", format!("phone,name\r\n+14155550110,A\r{STOPPED},B\r\n+14155550111,C\r\n")).await;
+    let answer = world.filter(&campaign("in.csv", "csv", "phone")).await.unwrap();
+    assert_eq!((&answer["counts"]["eligible"], &answer["counts"]["invalid"]), (&json!(1), &json!(1)));
+    assert!(!text(&world, &answer["eligible"]).await.unwrap().contains(STOPPED));
+}
