@@ -137,7 +137,9 @@ impl ObjectList<'_> {
         if last >= object.length {
             return Err(FilterError::InvalidCampaign("source.last_byte: lies behind the end of the list".to_owned()));
         }
-        if self.source.e_tag.as_ref().is_some_and(|tag| *tag != object.tag) {
+        // Some tools leave out the quotes that belong to a tag.
+        let bare = |tag: &str| tag.trim_matches('"').to_owned();
+        if self.source.e_tag.as_ref().is_some_and(|tag| bare(tag) != bare(&object.tag)) {
             return Err(FilterError::InvalidCampaign("source.e_tag: the list is another one by now".to_owned()));
         }
         let head = match self.source.format {
