@@ -150,7 +150,7 @@ impl Shape {
     #[inline]
     fn ids(&self, bytes: &[u8], start: usize) -> Option<(Ids, usize)> {
         let mut rest = &bytes[start..];
-        let mut places = [(0, 0); 4];
+        let (mut id, mut user_id) = (0..0, 0..0);
         for step in &self.steps {
             if Word::first(rest).same(step.piece) & step.bits != step.bits {
                 return None;
@@ -158,20 +158,20 @@ impl Shape {
             rest = rest.get(step.length..)?;
             let length = match step.value {
                 // If it does not end with a quote, the next piece does not fit: it begins with one.
-                Value::Id | Value::UserId | Value::Text => text_length(rest)?,
+                Value::Text => text_length(rest)?,
+                Value::Id | Value::UserId => {
+                    let (start, length) = (bytes.len() - rest.len(), text_length(rest)?);
+                    let ids = if step.value == Value::Id { &mut id } else { &mut user_id };
+                    *ids = start..start + length;
+                    length
+                }
                 Value::Number => number_length(rest)?,
                 Value::None => continue,
             };
-            places[step.value as usize] = (bytes.len() - rest.len(), length);
             rest = &rest[length..];
         }
-        let next = bytes.len() - rest.len();
-        let place = |value| {
-            let (start, length) = places[value as usize];
-            start..start + length
-        };
-        let user_id = self.has_user_id.then(|| place(Value::UserId));
-        Some((Ids { id: place(Value::Id), user_id }, next))
+        let user_id = self.has_user_id.then_some(user_id);
+        Some((Ids { id, user_id }, bytes.len() - rest.len()))
     }
 }
 
