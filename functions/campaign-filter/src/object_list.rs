@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::campaign::{Destination, Recipient, Source};
 use crate::list::{
-    BatchSize, Duplicates, Format, Index, IndexBuilder, LONGEST_ROW, Layout, Outcome, Output, Pass, People, Rows, names,
+    BatchSize, Duplicates, Format, Index, IndexBuilder, LONGEST_ROW, Layout, ListError, Outcome, Output, Pass, People,
+    Rows, names,
 };
 use crate::objects::{Location, Object, ObjectError, Objects, Upload, Written};
 use crate::{Counts, FilterError};
@@ -114,21 +115,28 @@ impl ObjectList<'_> {
             Some(list) => stream::iter([Ok(list.into())]).boxed(),
             None => self.objects.blocks(&object, 0, object.length).boxed(),
         };
-        match self.in_time(Box::pin(self.pass(blocks, &known, &mut uploads))).await {
-            Ok(outcome) => {
-                let (total, summary) = (outcome.counts.total(), outcome.counts.summary());
-                let (eligible, skipped, batches) = self.in_time(Box::pin(uploads.finish(&outcome))).await?;
-                let batches = BatchList { location: batches.location, count: outcome.batches.len() };
-                let version = Version { e_tag: eligible.e_tag };
-                let (eligible, skipped) = (eligible.location, skipped.location);
-                let counts = outcome.counts;
-                Ok(ListReport { campaign_id, total, counts, summary, eligible, version, skipped, batches })
-            }
+        let written = self.in_time(Box::pin(async {
+            let outcome = self.pass(blocks, &known, &mut uploads).await?;
+            let lists = uploads.finish(&outcome).await.map_err(written)?;
+            Ok((outcome, lists))
+        }));
+        let (outcome, [eligible, skipped, batches]) = match written.await {
+            Ok(written) => written,
             Err(error) => {
                 uploads.abort().await;
-                Err(error)
+                return Err(error);
             }
-        }
+        };
+        Ok(ListReport {
+            campaign_id,
+            total: outcome.counts.total(),
+            summary: outcome.counts.summary(),
+            counts: outcome.counts,
+            eligible: eligible.location,
+            version: Version { e_tag: eligible.e_tag },
+            skipped: skipped.location,
+            batches: BatchList { location: batches.location, count: outcome.batches.len() },
+        })
     }
 
     /// The recipients of some of its rows, from one byte to another.
@@ -259,23 +267,14 @@ impl Uploads {
     }
 
     /// Puts all of them under their names, the eligible last: whoever finds them finds the others as well.
-    async fn finish(mut self, outcome: &Outcome) -> Result<(Written, Written, Written), FilterError> {
-        let others = async {
-            let mut batches =
-                serde_json::to_vec(&outcome.batches).map_err(|_| ObjectError::Unavailable("no JSON".to_owned()))?;
-            self.batches.write(&mut batches).await?;
-            Ok((self.skipped.finish().await?, self.batches.finish().await?))
-        };
-        match others.await {
-            Ok((skipped, batches)) => Ok((self.eligible.finish().await.map_err(written)?, skipped, batches)),
-            Err(error) => {
-                self.eligible.abort().await;
-                Err(written(error))
-            }
-        }
+    async fn finish(&mut self, outcome: &Outcome) -> Result<[Written; 3], ObjectError> {
+        let batches = serde_json::to_vec(&outcome.batches);
+        self.batches.write(&mut batches.map_err(|_| ObjectError::Unavailable("no JSON".to_owned()))?).await?;
+        let (skipped, batches) = (self.skipped.finish().await?, self.batches.finish().await?);
+        Ok([self.eligible.finish().await?, skipped, batches])
     }
 
-    /// Throws all of them away.
+    /// Throws away what is not under its name.
     async fn abort(mut self) {
         self.eligible.abort().await;
         self.skipped.abort().await;
@@ -310,9 +309,9 @@ fn written(error: ObjectError) -> FilterError {
 
 /// Why a list can't be filtered.
 #[expect(clippy::needless_pass_by_value, reason = "goes into map_err")]
-fn invalid(error: crate::list::ListError) -> FilterError {
+fn invalid(error: ListError) -> FilterError {
     match error {
-        crate::list::ListError::Disk(_) => FilterError::ObjectUnavailable(error.to_string()),
+        ListError::Disk(_) => FilterError::ObjectUnavailable(error.to_string()),
         _ => FilterError::InvalidCampaign(error.to_string()),
     }
 }

@@ -190,16 +190,13 @@ impl Upload {
     /// Puts the object under its name.
     ///
     /// # Errors
-    /// It can't be written. Then what was under the name still is.
-    pub async fn finish(mut self) -> Result<Written, ObjectError> {
-        let outcome = self.complete().await;
-        if outcome.is_err() {
-            self.abort().await;
-        }
-        outcome.map(|e_tag| Written { location: self.location, e_tag })
+    /// It can't be written. Then what was under the name still is, and what was written is to be thrown away.
+    pub async fn finish(&mut self) -> Result<Written, ObjectError> {
+        let e_tag = self.complete().await?;
+        Ok(Written { location: self.location.clone(), e_tag })
     }
 
-    /// Throws away what was written.
+    /// Throws away what was written and is not under its name.
     pub async fn abort(&mut self) {
         self.under_way.drain(..).for_each(|part| part.abort());
         if let Some(id) = self.id.take() {
@@ -228,7 +225,9 @@ impl Upload {
         }
         let parts = CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut self.done))).build();
         let complete = self.client.complete_multipart_upload().bucket(bucket).key(key).set_upload_id(self.id.clone());
-        tagged(complete.multipart_upload(parts).send().await.map_err(|error| refused(&error))?.e_tag)
+        let completed = complete.multipart_upload(parts).send().await.map_err(|error| refused(&error))?;
+        self.id = None;
+        tagged(completed.e_tag)
     }
 
     async fn send(&mut self, part: Bytes) -> Result<(), ObjectError> {

@@ -27,6 +27,8 @@ struct Orders {
     broken: usize,
     /// Whether the object is another one by the time it is read.
     replaced: bool,
+    /// The key that nothing can be written to.
+    refused: Option<&'static str>,
     reads: usize,
     written: BTreeMap<String, Bytes>,
 }
@@ -54,6 +56,7 @@ async fn answer(State(faulty): State<Faulty>, request: Request) -> Response {
             }
             answer.body(Body::from(bytes))
         }
+        _ if orders.refused == Some(&*key) => answer.status(StatusCode::FORBIDDEN).body(Body::empty()),
         _ => {
             orders.written.insert(key, body);
             answer.body(Body::empty())
@@ -100,5 +103,15 @@ async fn a_list_that_cannot_be_read_to_its_end_leaves_nothing_behind() {
         assert!(matches!(filter(&faulty).await, Err(FilterError::ObjectUnavailable(_))), "{replaced}");
         let orders = faulty.0.lock().unwrap();
         assert_eq!((orders.written.len(), orders.reads > 0), (0, !replaced));
+    }
+}
+
+#[tokio::test]
+async fn the_eligible_are_nowhere_where_another_list_cannot_be_written() {
+    for refused in ["/any/out/skipped.csv", "/any/out/batches.json"] {
+        let faulty = Faulty::default();
+        faulty.0.lock().unwrap().refused = Some(refused);
+        assert!(matches!(filter(&faulty).await, Err(FilterError::InvalidCampaign(_))), "{refused}");
+        assert!(!faulty.0.lock().unwrap().written.contains_key("/any/out/eligible.jsonl"));
     }
 }

@@ -1,7 +1,8 @@
 //! What rows of JSON Lines have in common: all but the values of their texts and numbers.
 //!
 //! A list is mostly written by one program, so a row says the same between its values as one before. Where it does, it
-//! is valid JSON because that one was, and its ids stand in the same places.
+//! is valid JSON because that one was, and its ids stand in the same places. Names of fields are among what it says the
+//! same, so it has each as often as that one: once.
 
 use std::ops::Range;
 
