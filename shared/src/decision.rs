@@ -98,13 +98,14 @@ impl MessageTime {
         }
     }
 
-    /// The time that counts for a wish. Within a second the opt-out comes last, so that it wins. None for an opt-in
-    /// without a time of its own, which would be a guess in the customer's disfavour.
+    /// The time that counts for a wish. Within a second the opt-out comes last, so that it wins. An opt-in never counts in
+    /// the future, where it would stand over an opt-out that is sent before. None for an opt-in without a time of its own,
+    /// which would be a guess in the customer's disfavour.
     #[must_use]
     pub fn at(self, wish: Wish, now: Time) -> Option<Time> {
         match (self, wish) {
             (Self::Own(seconds), Wish::OptOut) => Some(Time::from_millis(seconds * 1000 + 999)),
-            (Self::Own(seconds), Wish::OptIn) => Some(Time::from_millis(seconds * 1000)),
+            (Self::Own(seconds), Wish::OptIn) => Some(Time::from_millis(seconds * 1000).min(now)),
             (Self::Ahead(_), _) | (Self::Missing, Wish::OptOut) => Some(now),
             (Self::Missing, Wish::OptIn) => None,
         }
@@ -124,7 +125,7 @@ impl MessageTime {
     #[must_use]
     pub fn joins(self, wish: Option<Wish>, now: Time) -> Time {
         match (self, wish) {
-            (_, Some(Wish::OptIn)) => Time::from_millis(self.taught(now).millis() - 1),
+            (_, Some(Wish::OptIn)) => Time::from_millis(self.taught(now).min(now).millis() - 1),
             (Self::Own(seconds), _) => Time::from_millis(seconds * 1000 + 999),
             (Self::Ahead(_) | Self::Missing, _) => now,
         }
@@ -205,17 +206,17 @@ pub enum RefusedOptIn {
     OlderThanOptOut,
 }
 
-/// The time of an opt-in that is one of many which staff uploads. Nobody looks at each of those, so they never undo an
-/// opt-out without a newer consent.
+/// The time at which an opt-in counts that is one of many which staff uploads. Nobody looks at each of those, so they
+/// never undo an opt-out without a newer consent. Without evidence, the consent may be older than any message that is
+/// still on its way, so it counts from the beginning of time and every opt-out stands over it.
 ///
 /// # Errors
 /// The contact opted out and there is no such consent.
-pub fn batch_opt_in_time(contact: &Contact, obtained_at: Option<Time>, now: Time) -> Result<Time, RefusedOptIn> {
+pub fn batch_opt_in_time(contact: &Contact, obtained_at: Option<Time>) -> Result<Time, RefusedOptIn> {
     match (contact.status(), obtained_at) {
         (Status::OptedOut, None) => Err(RefusedOptIn::NoEvidence),
         (Status::OptedOut, Some(time)) if Some(time) <= contact.opt_out.set => Err(RefusedOptIn::OlderThanOptOut),
-        (_, Some(time)) => Ok(time),
-        (_, None) => Ok(switch_time(contact, now)),
+        (_, time) => Ok(time.unwrap_or_default()),
     }
 }
 
@@ -228,34 +229,35 @@ pub(crate) fn heed(contact: &mut Contact, event: &Event) {
 fn apply(contact: &Contact, event: &Event, explicit: bool, profile: &Profile) -> (Contact, Effect) {
     let mut after = contact.clone();
     let before = contact.status();
+    let at = event.counts_at();
     let (was_so, is_so) = match event.kind {
         Kind::OptOut => {
-            after.opt_out.set_at(event.at);
+            after.opt_out.set_at(at);
             (before == Status::OptedOut, after.status() == Status::OptedOut)
         }
         Kind::OptIn => {
-            if after.opt_out.lifted < Some(event.at) {
+            if after.opt_out.lifted < Some(at) {
                 after.opted_in_by_staff = !event.source.is_customer_message();
             }
-            after.opt_out.lift_at(event.at);
+            after.opt_out.lift_at(at);
             let nothing_to_do = before == Status::OptedIn || (before == Status::Unknown && !explicit);
             after.opted_in_explicitly |= !nothing_to_do && !after.opt_out.holds();
             (nothing_to_do, after.status() == Status::OptedIn)
         }
         Kind::Block => {
-            after.block.set_at(event.at);
+            after.block.set_at(at);
             (contact.block.holds(), after.block.holds())
         }
         Kind::Unblock => {
-            after.block.lift_at(event.at);
+            after.block.lift_at(at);
             (!contact.block.holds(), !after.block.holds())
         }
         Kind::ProviderStop => {
-            after.provider_stop.set_at(event.at);
+            after.provider_stop.set_at(at);
             (contact.provider_stop.holds(), after.provider_stop.holds())
         }
         Kind::ProviderResume => {
-            after.provider_stop.lift_at(event.at);
+            after.provider_stop.lift_at(at);
             (!contact.provider_stop.holds(), !after.provider_stop.holds())
         }
         // These change which ids a person has; what follows for consent comes as events of the other kinds.
@@ -272,7 +274,7 @@ fn apply(contact: &Contact, event: &Event, explicit: bool, profile: &Profile) ->
         after.unheeded_opt_out_at = None;
     }
     if is_unheeded(contact, &after, event, effect) {
-        after.unheeded_opt_out_at = after.unheeded_opt_out_at.max(Some(event.at));
+        after.unheeded_opt_out_at = after.unheeded_opt_out_at.max(Some(at));
     }
     if after.is_known() && !after.is_erased() {
         show(&mut after, profile);
@@ -280,12 +282,13 @@ fn apply(contact: &Contact, event: &Event, explicit: bool, profile: &Profile) ->
     (after, effect)
 }
 
-/// Whether staff should look at an opt-out because they opted the contact in at a later time without knowing of it.
+/// Whether staff should look at an opt-out because they opted the contact in at a later time without knowing of it. One of
+/// the same second as an opt-out that they knew of is another message, and may have been written after that one.
 fn is_unheeded(before: &Contact, after: &Contact, event: &Event, effect: Effect) -> bool {
     event.kind == Kind::OptOut
         && effect == Effect::Superseded
         && after.opted_in_by_staff
-        && Some(event.at) > before.opt_out.set
+        && Some(event.counts_at()) >= before.opt_out.set
 }
 
 /// Keeps what is newest to show of a person.
@@ -391,6 +394,12 @@ mod tests {
     }
 
     #[test]
+    fn a_late_stop_of_the_same_second_as_one_that_staff_knew_of_is_shown() {
+        let (contact, _) = play(&Settings::default(), &[('S', 1), ('i', 5), ('S', 1)]);
+        assert_eq!((contact.status(), contact.unheeded_opt_out_at), (Status::OptedIn, Some(at(1))));
+    }
+
+    #[test]
     fn a_late_stop_that_staff_had_already_overruled_needs_no_look() {
         let (contact, _) = play(&Settings::default(), &[('S', 4), ('i', 5), ('S', 3)]);
         assert_eq!(contact.unheeded_opt_out_at, None);
@@ -454,10 +463,10 @@ mod tests {
     #[test]
     fn a_batch_opts_in_the_opted_out_by_a_newer_consent_only() {
         let (contact, _) = play(&Settings::default(), &[('S', 5)]);
-        assert_eq!(batch_opt_in_time(&contact, None, at(9)), Err(RefusedOptIn::NoEvidence));
-        assert_eq!(batch_opt_in_time(&contact, Some(at(5)), at(9)), Err(RefusedOptIn::OlderThanOptOut));
-        assert_eq!(batch_opt_in_time(&contact, Some(at(6)), at(9)), Ok(at(6)));
-        assert_eq!(batch_opt_in_time(&Contact::default(), None, at(9)), Ok(at(9)));
+        assert_eq!(batch_opt_in_time(&contact, None), Err(RefusedOptIn::NoEvidence));
+        assert_eq!(batch_opt_in_time(&contact, Some(at(5))), Err(RefusedOptIn::OlderThanOptOut));
+        assert_eq!(batch_opt_in_time(&contact, Some(at(6))), Ok(at(6)));
+        assert_eq!(batch_opt_in_time(&Contact::default(), None), Ok(Time::default()));
     }
 
     #[test]
@@ -470,6 +479,8 @@ mod tests {
         assert_eq!(MessageTime::judge(Some(0), now), MessageTime::Missing);
         assert_eq!(MessageTime::Own(7).at(Wish::OptOut, now), Some(at(7_999)));
         assert_eq!(MessageTime::Own(7).at(Wish::OptIn, now), Some(at(7_000)));
+        assert_eq!(MessageTime::Own(1_000_300).at(Wish::OptIn, now), Some(now));
+        assert_eq!(MessageTime::Own(1_000_300).at(Wish::OptOut, now), Some(at(1_000_300_999)));
         assert_eq!(MessageTime::Missing.at(Wish::OptOut, now), Some(now));
         assert_eq!(MessageTime::Missing.at(Wish::OptIn, now), None);
     }

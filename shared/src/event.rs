@@ -63,8 +63,11 @@ pub struct Event {
     /// Where it stands in the history.
     #[serde(flatten)]
     pub key: HistoryKey,
-    /// The time that counts, in the one order of all events.
+    /// When it happened: the event's own time or, where that can't be relied on, the time of processing.
     pub at: Time,
+    /// The time at which it counts in the one order of all events, where that is not `at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts_at: Option<Time>,
     /// When it reached us.
     pub received_at: Time,
     /// What it asks for.
@@ -97,6 +100,7 @@ impl Event {
         Self {
             key,
             at,
+            counts_at: None,
             received_at,
             kind,
             source,
@@ -107,6 +111,12 @@ impl Event {
             note: None,
             evidence: None,
         }
+    }
+
+    /// The time at which the event counts against others: it alone decides which of them stands.
+    #[must_use]
+    pub fn counts_at(&self) -> Time {
+        self.counts_at.unwrap_or(self.at)
     }
 }
 

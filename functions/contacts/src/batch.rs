@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use consent::contact::{Contact, Source};
-use consent::decision::{Decision, RefusedOptIn, batch_opt_in_time, decide_switch, switch_time};
+use consent::decision::{Decision, RefusedOptIn, batch_opt_in_time, decide_switch};
 use consent::event::{Effect, Event};
 use consent::http::{Body, Caller, Fields, Problem};
 use consent::identity::{Person, Sighting};
@@ -141,16 +141,15 @@ async fn change_person(
 }
 
 fn decide(contact: &Contact, change: &Change, user: &str, now: Time) -> Result<Decision, RefusedOptIn> {
-    let at = match change.consent {
-        Consent::OptedIn => {
-            let obtained_at = change.evidence.as_ref().map(|evidence| evidence.obtained_at);
-            batch_opt_in_time(contact, obtained_at, now)?
-        }
-        Consent::OptedOut => switch_time(contact, now),
+    let obtained_at = change.evidence.as_ref().map(|evidence| evidence.obtained_at);
+    let counts_at = match change.consent {
+        Consent::OptedIn => batch_opt_in_time(contact, obtained_at)?,
+        Consent::OptedOut => obtained_at.unwrap_or(now),
     };
     let event = Event {
+        counts_at: Some(counts_at),
         evidence: change.evidence.clone(),
-        ..switch::event(change.consent.into(), Source::Batch, user, at, now)
+        ..switch::event(change.consent.into(), Source::Batch, user, now, now)
     };
     Ok(decide_switch(contact, event, &change.named.profile(contact)))
 }

@@ -92,7 +92,8 @@ fn position(list: &List, cursor: &str) -> Option<HistoryKey> {
 impl From<HistoryEntry> for EventView {
     fn from(entry: HistoryEntry) -> Self {
         let HistoryEntry { event, effect, reason, confirmation } = entry;
-        let Event { key, at, received_at, kind, source, by, channel, words, keyword, note, evidence } = event;
+        let Event { key, at, received_at, kind, source, by, channel, words, keyword, note, evidence, counts_at: _ } =
+            event;
         Self {
             id: key.id,
             at: Rfc3339(at),

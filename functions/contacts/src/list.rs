@@ -44,7 +44,7 @@ pub async fn page(State(app): State<App>, caller: Caller, mut query: Query) -> R
     Ok(Json(Page { contacts: contacts.collect(), cursor: found.next.map(|next| cursor_for(&list, &next)) }))
 }
 
-/// What a contact must be like to be shown: a status, or a restriction of its own.
+/// What a contact must be like to be shown: a status, a restriction of its own, or an opt-out that was not heeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Shown {
@@ -53,10 +53,11 @@ enum Shown {
     OptedOut,
     Blocked,
     ProviderStopped,
+    Unheeded,
 }
 
 impl Shown {
-    const WORDS: &str = "`unknown`, `opted_in`, `opted_out`, `blocked` or `provider_stopped`";
+    const WORDS: &str = "`unknown`, `opted_in`, `opted_out`, `blocked`, `provider_stopped` or `unheeded`";
 }
 
 /// Which contacts to show.
@@ -84,6 +85,7 @@ impl Filter {
             Some(Shown::OptedOut) => contact.status() == Status::OptedOut,
             Some(Shown::Blocked) => contact.suppression().blocked,
             Some(Shown::ProviderStopped) => contact.suppression().provider_stopped,
+            Some(Shown::Unheeded) => contact.unheeded_opt_out_at.is_some(),
         }
     }
 

@@ -315,7 +315,7 @@ async fn a_batch_answers_each_change_in_order() {
     let contact = world.contact("14155550101").await.unwrap();
     assert_eq!(
         (&contact["status"], &contact["source"], &contact["status_changed_at"]),
-        (&json!("opted_in"), &json!("batch"), &json!("2026-11-22T10:00:30Z"))
+        (&json!("opted_in"), &json!("batch"), &json!("2026-11-22T10:01:01Z"))
     );
     assert_eq!(world.history("14155550101").await[0]["evidence"]["text"], "web form");
     let again = world.ask(Method::POST, "/contacts/batch", Some(changes)).await.expect(StatusCode::OK);

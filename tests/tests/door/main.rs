@@ -11,6 +11,7 @@ mod events;
 mod faulty_objects;
 mod identity;
 mod keywords;
+mod late;
 mod lists;
 mod order;
 mod provider;

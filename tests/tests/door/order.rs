@@ -194,7 +194,7 @@ async fn play(
                     Sent::Unknown => (message, wish.opt_out.then_some(now)),
                     Sent::At(offset) => {
                         let sent = begun + offset;
-                        let own = if wish.opt_out { sent * 1000 + 999 } else { sent * 1000 };
+                        let own = if wish.opt_out { sent * 1000 + 999 } else { now.min(sent * 1000) };
                         (message.at(sent), Some(if sent * 1000 > now + 300_000 { now } else { own }))
                     }
                 };
