@@ -246,4 +246,6 @@ impl HttpApi {
 }
 
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod tests;

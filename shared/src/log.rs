@@ -6,8 +6,32 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+mod metric;
+
+pub use metric::Metric;
+#[doc(hidden)]
+pub use tracing;
+
 /// The target of lines that are counted: the template makes metrics of their field `metric`, and alarms of some of those.
+/// Such lines are written by [`count!`](crate::count) alone.
 pub const METRICS: &str = "metrics";
+
+/// Logs a case of a [`Metric`](crate::log::Metric), so that it is counted: `count!(level, metric, fields…, "message")`, with a
+/// level, fields and a message as the macros of `tracing` take them.
+///
+/// ```
+/// use consent::log::Metric;
+///
+/// let reason = "no sender";
+/// consent::count!(warn, Metric::BadUpdate, reason, "an update can't be understood");
+/// ```
+#[macro_export]
+macro_rules! count {
+    ($level:ident, $metric:expr, $($line:tt)+) => {{
+        let metric: $crate::log::Metric = $metric;
+        $crate::log::tracing::$level!(target: $crate::log::METRICS, metric = metric.name(), $($line)+)
+    }};
+}
 
 /// Libraries that would log events and requests, with all that customers wrote in them, at levels below `info`.
 const TALKATIVE: [&str; 7] = ["aws", "axum", "h2", "hyper", "lambda", "reqwest", "rustls"];

@@ -9,8 +9,9 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use serde::Deserialize;
 
+use crate::count;
 use crate::id::SecretId;
-use crate::log::METRICS;
+use crate::log::Metric;
 use crate::time::Time;
 
 /// How long the last good secret is used before asking again, after asking was in vain.
@@ -139,7 +140,7 @@ impl Secrets {
         }
         match self.fetch(id, now).await {
             Err(error) if now < known.fetched.plus(LONGEST) => {
-                tracing::error!(target: METRICS, metric = "secrets_unavailable", %error, "going on with what was known");
+                count!(error, Metric::SecretsUnavailable, %error, "going on with what was known");
                 self.go_on_with(id, &known, now.plus(WITHOUT));
                 Ok(known.secrets)
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, Once};
 
-use consent::log::METRICS;
+use consent::log::{METRICS, Metric};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Subscriber};
@@ -50,8 +50,8 @@ impl Counted {
     }
 
     /// How often a metric was logged.
-    pub fn count(&self, metric: &str) -> usize {
-        self.all().get(metric).copied().unwrap_or_default()
+    pub fn count(&self, metric: Metric) -> usize {
+        self.all().get(metric.name()).copied().unwrap_or_default()
     }
 }
 

@@ -12,7 +12,8 @@ pub mod objects;
 mod report;
 
 use consent::contact::Category;
-use consent::log::METRICS;
+use consent::count;
+use consent::log::Metric;
 use consent::store::{Store, StoreError};
 use lambda_runtime::Diagnostic;
 use serde::Serialize;
@@ -93,13 +94,13 @@ impl CampaignFilter {
         match &outcome {
             Ok(answer) => answer.log(),
             Err(FilterError::InvalidCampaign(_)) => {
-                tracing::warn!(target: METRICS, metric = "campaign_invalid", "not a campaign");
+                count!(warn, Metric::CampaignInvalid, "not a campaign");
             }
             Err(FilterError::StoreUnavailable(error)) => {
-                tracing::error!(target: METRICS, metric = "store_unavailable", %error, "a campaign could not be filtered");
+                count!(error, Metric::StoreUnavailable, %error, "a campaign could not be filtered");
             }
             Err(error @ (FilterError::ObjectUnavailable(_) | FilterError::OutOfTime)) => {
-                tracing::error!(target: METRICS, metric = "campaign_failed", %error, "a campaign could not be filtered");
+                count!(error, Metric::CampaignFailed, %error, "a campaign could not be filtered");
             }
         }
         outcome
@@ -144,16 +145,10 @@ impl Answer {
             Self::Given(report) => (report.total, report.counts),
             Self::List(report) => (report.total, report.counts),
             Self::Sent(CampaignReport { total, sent, failed, late_skips, .. }) => {
-                tracing::info!(target: METRICS, metric = "campaign_sent", total, sent, failed, late_skips, "a campaign was sent");
+                count!(info, Metric::CampaignSent, total, sent, failed, late_skips, "a campaign was sent");
                 return;
             }
         };
-        tracing::info!(
-            target: METRICS,
-            metric = "campaign_filtered",
-            total,
-            eligible = counts.eligible,
-            "a campaign was filtered"
-        );
+        count!(info, Metric::CampaignFiltered, total, eligible = counts.eligible, "a campaign was filtered");
     }
 }

@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use consent::contact::{Contact, Source, Status};
+use consent::count;
 use consent::decision::{Profile, decide_wish};
 use consent::event::{Confirmation as Message, ConfirmationState, Event, HistoryEntry, HistoryKey, Kind};
 use consent::identity::{Person, Sighting};
-use consent::log::METRICS;
+use consent::log::Metric;
 use consent::settings::Settings;
 use consent::store::{Change, Known, Pending, StoreError, Wanted};
 use consent::time::Time;
@@ -106,7 +107,7 @@ impl Confirmation {
             Ok(secrets) => Ok(Some(secrets.access_token.clone())),
             Err(error) => {
                 let tenant = &taken.item.tenant;
-                tracing::error!(target: METRICS, metric = "secrets_unavailable", %tenant, %error, "nothing to send with");
+                count!(error, Metric::SecretsUnavailable, %tenant, %error, "nothing to send with");
                 Ok(None)
             }
         }
@@ -140,7 +141,7 @@ impl Confirmation {
             }
             // No use in itself to try again, but somebody is told, and a new token sends it within the day.
             Outcome::TokenRefused { code } => {
-                tracing::error!(target: METRICS, metric = "graph_token_refused", %tenant, code, "no good access token");
+                count!(error, Metric::GraphTokenRefused, %tenant, code, "no good access token");
                 self.put_off(taken).await
             }
         }
@@ -164,7 +165,7 @@ impl Confirmation {
         };
         if let Change::Made { .. } = tenant.change(wanted, &mut Known::default(), now, decide).await? {
             let tenant = &item.tenant;
-            tracing::info!(target: METRICS, metric = "provider_stop", %tenant, "told by the answer to a message");
+            count!(info, Metric::ProviderStop, %tenant, "told by the answer to a message");
         }
         Ok(())
     }
@@ -176,13 +177,13 @@ impl Confirmation {
 
     async fn settle(&self, pending: &Pending, fate: Message) -> Result<(), StoreError> {
         let metric = match fate.state {
-            ConfirmationState::Failed | ConfirmationState::Expired => "confirmation_failed",
-            ConfirmationState::Sent => "confirmation_sent",
-            ConfirmationState::Pending | ConfirmationState::Superseded => "confirmation_dropped",
+            ConfirmationState::Failed | ConfirmationState::Expired => Metric::ConfirmationFailed,
+            ConfirmationState::Sent => Metric::ConfirmationSent,
+            ConfirmationState::Pending | ConfirmationState::Superseded => Metric::ConfirmationDropped,
         };
         let (tenant, event) = (&pending.item.tenant, pending.event.log_name());
         if self.store.settle(pending, &fate).await? {
-            tracing::info!(target: METRICS, metric, %tenant, event, code = fate.code, "the fate of a confirmation");
+            count!(info, metric, %tenant, event, code = fate.code, "the fate of a confirmation");
         } else {
             tracing::warn!(%tenant, event, "somebody else decided the fate of a confirmation");
         }

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use consent::clock::Clock;
+use consent::count;
 use consent::id::Shard;
-use consent::log::METRICS;
+use consent::log::Metric;
 use consent::secrets::Secrets;
 use consent::store::{Pending, Store, StoreError};
 use futures::{StreamExt, stream};
@@ -144,5 +145,5 @@ impl Confirmation {
 }
 
 fn log_failure(error: &StoreError) {
-    tracing::error!(target: METRICS, metric = "store_unavailable", %error, "a confirmation has to wait");
+    count!(error, Metric::StoreUnavailable, %error, "a confirmation has to wait");
 }

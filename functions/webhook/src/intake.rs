@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 
 use consent::contact::Source;
+use consent::count;
 use consent::decision::{Decision, MessageTime, decide_wish};
 use consent::event::{Effect, Event, HistoryKey, Kind, Reason, Report};
 use consent::id::{ChannelId, EventId, TenantId, cut};
 use consent::identity::{Person, Sighting};
-use consent::log::METRICS;
+use consent::log::Metric;
 use consent::settings::{Heard, Settings, Wish};
 use consent::store::{Change, Channel, Known, Store, StoreError, Tenant, Wanted};
 use consent::time::Time;
@@ -34,10 +35,10 @@ pub async fn take_in(
     now: Time,
 ) -> Result<(), StoreError> {
     for reason in findings.bad {
-        tracing::warn!(target: METRICS, metric = "bad_update", reason, "an update that can't be understood");
+        count!(warn, Metric::BadUpdate, reason, "an update that can't be understood");
     }
     for reason in findings.lost_opt_outs {
-        tracing::error!(target: METRICS, metric = "unreadable_opt_out", reason, "an opt-out of nobody knows whom");
+        count!(error, Metric::UnreadableOptOut, reason, "an opt-out of nobody knows whom");
     }
     let mut tenants: HashMap<TenantId, Vec<Incoming>> = HashMap::new();
     for update in findings.updates {
@@ -52,11 +53,11 @@ pub async fn take_in(
             && store.tenant(&channel.tenant).report_confirmation(&callback, &report, now).await?
         {
             let metric = match report {
-                Report::Sent { .. } => "confirmation_reported",
-                Report::Failed { .. } => "confirmation_failed",
+                Report::Sent { .. } => Metric::ConfirmationReported,
+                Report::Failed { .. } => Metric::ConfirmationFailed,
             };
             let event = callback.entry.id.log_name();
-            tracing::info!(target: METRICS, metric, tenant = %channel.tenant, event, "the fate of a confirmation");
+            count!(info, metric, tenant = %channel.tenant, event, "the fate of a confirmation");
         }
     }
     outcomes.into_iter().collect()
@@ -228,18 +229,18 @@ async fn take_in_person(
 fn report(tenant: &Tenant, decision: &Decision) {
     for entry in decision.merge.iter().chain(&decision.entry) {
         let metric = match (entry.event.kind, entry.effect, entry.reason) {
-            (Kind::OptOut, _, Some(Reason::Disabled)) => "opt_out_disabled",
-            (Kind::OptOut, Effect::Superseded, _) => "opt_out_superseded",
-            (Kind::OptOut, Effect::Changed, _) => "opt_out",
-            (Kind::OptIn, Effect::Changed, _) => "opt_in",
-            (Kind::ProviderStop, Effect::Changed, _) => "provider_stop",
-            (Kind::ProviderResume, Effect::Changed, _) => "provider_resume",
-            (Kind::Merge, ..) => "merge",
-            (Kind::IdChange, ..) => "id_change",
-            _ => "wish_without_effect",
+            (Kind::OptOut, _, Some(Reason::Disabled)) => Metric::OptOutDisabled,
+            (Kind::OptOut, Effect::Superseded, _) => Metric::OptOutSuperseded,
+            (Kind::OptOut, Effect::Changed, _) => Metric::OptOut,
+            (Kind::OptIn, Effect::Changed, _) => Metric::OptIn,
+            (Kind::ProviderStop, Effect::Changed, _) => Metric::ProviderStop,
+            (Kind::ProviderResume, Effect::Changed, _) => Metric::ProviderResume,
+            (Kind::Merge, ..) => Metric::Merge,
+            (Kind::IdChange, ..) => Metric::IdChange,
+            _ => Metric::WishWithoutEffect,
         };
         let event = entry.event.key.id.log_name();
-        tracing::info!(target: METRICS, metric, tenant = %tenant.id(), event, "an update was decided on");
+        count!(info, metric, tenant = %tenant.id(), event, "an update was decided on");
     }
 }
 
@@ -248,7 +249,7 @@ fn unattributed(tenant: &Tenant, incoming: &Incoming, wish: Option<Wish>) {
     match wish {
         Some(Wish::OptOut) => {
             let event = incoming.id().log_name();
-            tracing::error!(target: METRICS, metric = "unreadable_opt_out", tenant = %tenant.id(), event, "an opt-out of nobody knows whom");
+            count!(error, Metric::UnreadableOptOut, tenant = %tenant.id(), event, "an opt-out of nobody knows whom");
         }
         Some(Wish::OptIn) => bad(tenant, incoming, "an opt-in without a sender"),
         None => bad(tenant, incoming, "an update of nobody knows whom"),
@@ -257,5 +258,5 @@ fn unattributed(tenant: &Tenant, incoming: &Incoming, wish: Option<Wish>) {
 
 fn bad(tenant: &Tenant, incoming: &Incoming, reason: &str) {
     let event = incoming.id().log_name();
-    tracing::warn!(target: METRICS, metric = "bad_update", tenant = %tenant.id(), event, reason, "an update that can't be understood");
+    count!(warn, Metric::BadUpdate, tenant = %tenant.id(), event, reason, "an update that can't be understood");
 }

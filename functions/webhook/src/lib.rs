@@ -16,8 +16,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use consent::clock::Clock;
+use consent::count;
 use consent::http::Problem;
-use consent::log::METRICS;
+use consent::log::Metric;
 use consent::secrets::{Secrets, SecretsError};
 use consent::store::{Store, StoreError};
 use serde::Deserialize;
@@ -121,19 +122,19 @@ impl IntoResponse for WebhookError {
         let problem = match self {
             Self::Body(rejection) => Problem::new(rejection.status(), "The body is too large or broken off."),
             Self::Unsigned => {
-                tracing::warn!(target: METRICS, metric = "bad_signature", "a webhook without a valid signature");
+                count!(warn, Metric::BadSignature, "a webhook without a valid signature");
                 Problem::new(StatusCode::UNAUTHORIZED, "The signature does not match the body.")
             }
             Self::NotJson => {
-                tracing::error!(target: METRICS, metric = "bad_update", reason = "body is not JSON", "a webhook that can't be read");
+                count!(error, Metric::BadUpdate, reason = "body is not JSON", "a webhook that can't be read");
                 Problem::new(StatusCode::BAD_REQUEST, "The body is not JSON.")
             }
             Self::Secrets(error) => {
-                tracing::error!(target: METRICS, metric = "secrets_unavailable", %error, "a webhook could not be checked");
+                count!(error, Metric::SecretsUnavailable, %error, "a webhook could not be checked");
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Nothing was changed. Send it again.")
             }
             Self::Store(error) => {
-                tracing::error!(target: METRICS, metric = "store_unavailable", %error, "a webhook could not be carried out");
+                count!(error, Metric::StoreUnavailable, %error, "a webhook could not be carried out");
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Not everything was carried out. Send it again.")
             }
         };

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use consent::count;
 use consent::id::{ChannelId, SecretId};
-use consent::log::METRICS;
+use consent::log::Metric;
 use consent::secrets::SecretsError;
 use consent::store::{Channel, StoreError};
 use consent::time::Time;
@@ -67,10 +68,10 @@ impl<'a> Seal<'a> {
             channels.extend(self.fresh(&doubtful).await?);
         }
         for channel in named.iter().filter(|channel| !channels.contains_key(channel)) {
-            tracing::error!(target: METRICS, metric = "unknown_channel", %channel, "updates on a channel that nobody registered");
+            count!(error, Metric::UnknownChannel, %channel, "updates on a channel that nobody registered");
         }
         for channel in self.foreign(&channels).await? {
-            tracing::error!(target: METRICS, metric = "foreign_channel", %channel, "updates signed by an app of another channel");
+            count!(error, Metric::ForeignChannel, %channel, "updates signed by an app of another channel");
             channels.remove(&channel);
         }
         Ok(channels)

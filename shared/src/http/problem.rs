@@ -5,7 +5,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::log::METRICS;
+use crate::count;
+use crate::log::Metric;
 use crate::settings::FieldError;
 use crate::store::StoreError;
 
@@ -65,7 +66,7 @@ impl IntoResponse for Problem {
 /// The caller learns whether to try again, the log what happened.
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(target: METRICS, metric = "store_unavailable", %error, "the store failed a request");
+        count!(error, Metric::StoreUnavailable, %error, "the store failed a request");
         match error {
             StoreError::Unavailable(_) | StoreError::Contended => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -1,6 +1,7 @@
 //! What each kind of work may cost, in calls of the table and read units.
 
 use axum::http::StatusCode;
+use consent::log::Metric;
 use serde_json::{Value, json};
 use tests::{Counted, Message, World, webhook};
 
@@ -131,7 +132,7 @@ async fn a_thousand_mixed_updates_of_forty_tenants_cost_no_more_than_their_keys_
     assert!(world.calls.count("BatchGetItem") <= reads, "{:?}, where {reads} reads do", world.calls.counts());
     assert_eq!(world.calls.count("TransactWriteItems"), KEYWORDS);
     assert_eq!(world.calls.total(), world.calls.count("BatchGetItem") + KEYWORDS);
-    assert_eq!((counted.count("bad_update"), counted.count("opt_out")), (5, KEYWORDS), "{:?}", counted.all());
+    assert_eq!((counted.count(Metric::BadUpdate), counted.count(Metric::OptOut)), (5, KEYWORDS), "{:?}", counted.all());
     let items = world.items().await;
     let history: Vec<&Value> = items.iter().filter(|item| item["pk"].as_str().unwrap().contains("#H#")).collect();
     assert_eq!(history.len(), KEYWORDS);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use consent::log::Metric;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tests::{Counted, World};
@@ -183,7 +184,7 @@ async fn a_refusal_is_final_or_tried_again_as_its_code_says() {
         let expected = if fate == "failed" { json!(code) } else { Value::Null };
         assert_eq!(confirmation["code"], expected, "{code}");
         assert_eq!(confirmation["title"].is_string(), fate == "failed", "{code}");
-        let alarms = [counted.count("confirmation_failed"), counted.count("graph_token_refused")];
+        let alarms = [counted.count(Metric::ConfirmationFailed), counted.count(Metric::GraphTokenRefused)];
         assert_eq!(alarms, [usize::from(fate == "failed"), usize::from(code == 0 || code == 190)], "{code}");
     }
 }
