@@ -169,12 +169,15 @@ pub fn decide_wish(settings: &Settings, contact: &Contact, event: Event, profile
     }
     let (after, effect) = apply(contact, &event, settings.require_opt_in(), profile);
     let wish = if event.kind == Kind::OptOut { Wish::OptOut } else { Wish::OptIn };
+    // While WhatsApp's own stop holds, no campaign reaches the customer: to confirm an opt-in would be untrue.
+    let is_stopped = wish == Wish::OptIn && effect == Effect::Changed && after.provider_stop.holds();
     let confirmation = settings
         .confirmation(wish)
-        .filter(|_| effect == Effect::Changed && !after.block.holds())
+        .filter(|_| effect == Effect::Changed && !after.block.holds() && !is_stopped)
         .map(Confirmation::pending);
     let heeded = Some(event.clone());
-    let entry = HistoryEntry { event, effect, reason: None, confirmation };
+    let reason = is_stopped.then_some(Reason::ProviderStopped);
+    let entry = HistoryEntry { event, effect, reason, confirmation };
     Decision { contact: after, entry: Some(entry), merge: None, heeded }
 }
 

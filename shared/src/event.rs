@@ -1,6 +1,7 @@
 //! Things that happen to a contact, and the entries of its history: the proof of consent.
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::StrDeserializer;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::contact::Source;
 use crate::id::{ChannelId, EventId};
@@ -141,28 +142,66 @@ pub enum Effect {
     Superseded,
 }
 
-/// Why an event was not heeded.
+/// Why an event was not applied, or why its customer is not told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The tenant has switched keyword handling off.
+    /// It was not applied: the tenant has switched keyword handling off.
     Disabled,
+    /// The opt-in was applied and is not confirmed: the customer has stopped marketing with WhatsApp's own control, so
+    /// that it would be untrue.
+    ProviderStopped,
 }
 
 /// An event as the history keeps it, with what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "StoredEntry", from = "StoredEntry")]
 pub struct HistoryEntry {
     /// What happened.
-    #[serde(flatten)]
     pub event: Event,
     /// What it did.
     pub effect: Effect,
-    /// Why it did nothing, where that needs a reason.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Why it did nothing or is not confirmed, where that needs a reason.
     pub reason: Option<Reason>,
     /// What the customer is told of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmation: Option<Confirmation>,
+}
+
+/// A history entry as it is stored. Versions that know [`Reason::Disabled`] alone refuse any other `reason`, so the
+/// others stand in a field that those versions pass over.
+#[derive(Serialize, Deserialize)]
+struct StoredEntry {
+    #[serde(flatten)]
+    event: Event,
+    effect: Effect,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_reason")]
+    reason: Option<Reason>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_reason")]
+    unconfirmed: Option<Reason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    confirmation: Option<Confirmation>,
+}
+
+impl From<HistoryEntry> for StoredEntry {
+    fn from(HistoryEntry { event, effect, reason, confirmation }: HistoryEntry) -> Self {
+        let (reason, unconfirmed) = match reason {
+            Some(Reason::ProviderStopped) => (None, reason),
+            Some(Reason::Disabled) | None => (reason, None),
+        };
+        Self { event, effect, reason, unconfirmed, confirmation }
+    }
+}
+
+impl From<StoredEntry> for HistoryEntry {
+    fn from(StoredEntry { event, effect, reason, unconfirmed, confirmation }: StoredEntry) -> Self {
+        Self { event, effect, reason: reason.or(unconfirmed), confirmation }
+    }
+}
+
+/// Reads a reason; one of a later version reads as none.
+fn known_reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Reason>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.and_then(|text| Reason::deserialize(StrDeserializer::<serde::de::value::Error>::new(&text)).ok()))
 }
 
 impl HistoryEntry {
@@ -254,6 +293,42 @@ impl Confirmation {
             at: None,
             code: None,
             title: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn entry(reason: Option<Reason>) -> HistoryEntry {
+        let (at, id) = (Time::from_millis(5), EventId::from("wamid.A".to_owned()));
+        let event = Event::new(Kind::OptIn, Source::Keyword, "customer", HistoryKey { time: at, id }, at, at);
+        HistoryEntry { reason, ..HistoryEntry::changed(event) }
+    }
+
+    #[test]
+    fn a_reason_survives_and_stands_where_an_earlier_version_can_cope_with_it() {
+        for (reason, field) in [(Reason::Disabled, "reason"), (Reason::ProviderStopped, "unconfirmed")] {
+            let stored = serde_json::to_value(entry(Some(reason))).unwrap();
+            assert_eq!((&stored[field], stored["id"].as_str()), (&json!(reason), Some("wamid.A")));
+            assert_eq!(stored.get("reason").is_some(), field == "reason");
+            let read: HistoryEntry = serde_json::from_value(stored).unwrap();
+            assert_eq!(read.reason, Some(reason));
+        }
+    }
+
+    #[test]
+    fn an_entry_with_a_reason_of_a_later_version_can_be_read() {
+        for field in ["reason", "unconfirmed"] {
+            let mut stored = serde_json::to_value(entry(None)).unwrap();
+            assert_eq!(stored.get(field), None);
+            for later in [json!("later"), Value::Null] {
+                stored[field] = later;
+                assert_eq!(serde_json::from_value::<HistoryEntry>(stored.clone()).unwrap().reason, None, "{stored}");
+            }
         }
     }
 }
