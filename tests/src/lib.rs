@@ -237,6 +237,24 @@ impl World {
         items
     }
 
+    /// How many confirmations are in the outbox.
+    pub async fn outbox(&self) -> usize {
+        let items = self.items().await;
+        items.iter().filter(|item| item["pk"].as_str().unwrap().starts_with("OUTBOX#")).count()
+    }
+
+    /// The update in which WhatsApp reports the state of the last message that it accepted.
+    pub fn status_of_the_last(&self, state: &str) -> Value {
+        let sent = self.system.graph().outbox().pop().unwrap();
+        let errors = json!([{"code": 131_026, "title": "Message undeliverable"}]);
+        let mut body = webhook(&[]);
+        body["entry"][0]["changes"][0]["value"]["statuses"] = json!([{"id": "wamid.answer", "status": state,
+            "timestamp": self.seconds().to_string(), "biz_opaque_callback_data": sent["biz_opaque_callback_data"],
+            "recipient_id": sent["to"].as_str().unwrap_or_default().trim_start_matches('+'),
+            "errors": if state == "failed" { errors } else { Value::Null }}]);
+        body
+    }
+
     /// The event with which the table's stream brings all that is in the outbox now.
     pub async fn outbox_event(&self) -> Box<RawValue> {
         let items = self.items().await;

@@ -58,7 +58,7 @@ impl Confirmation {
             return self.store.discard(pending).await;
         };
         // From here on, whatever happens to this function, nobody else is at it before the lease is over.
-        let Some(taken) = self.store.take(pending, now.plus(LEASE)).await? else { return Ok(()) };
+        let Some(taken) = self.store.claim(pending, now.plus(LEASE)).await? else { return Ok(()) };
         let next = match self.next(pending, &taken, &entry, now).await {
             Ok(next) => next,
             Err(error) => {
@@ -88,9 +88,10 @@ impl Confirmation {
     ) -> Result<Next, StoreError> {
         // Whoever held the id when it was written to: the person may have another by now.
         let sighting = Sighting::then(taken.item.contact.clone(), entry.event.at);
-        let contact = self.store.tenant(&taken.item.tenant).person(&sighting).await?.contact;
-        if let Some(state) = obsolete(entry, &contact, now) {
-            return Ok(Next::Settle(state, None));
+        let tenant = self.store.tenant(&taken.item.tenant);
+        let person = tenant.person(&sighting).await?;
+        if let Some((state, title)) = obsolete(entry, &person.contact, now) {
+            return Ok(Next::Settle(state, title.map(str::to_owned)));
         }
         if pending.lost() >= MAX_LOST {
             let title = "sent twice without an answer; whether it arrived is not known".to_owned();
@@ -185,7 +186,7 @@ impl Confirmation {
         if self.store.settle(pending, &fate).await? {
             count!(info, metric, %tenant, event, code = fate.code, "the fate of a confirmation");
         } else {
-            tracing::warn!(%tenant, event, "somebody else decided the fate of a confirmation");
+            tracing::info!(%tenant, event, "a confirmation whose fate WhatsApp has reported, or which was erased");
         }
         Ok(())
     }
@@ -203,13 +204,16 @@ fn unsettled(entry: HistoryEntry) -> Option<(HistoryEntry, Message)> {
     Some((entry, message))
 }
 
-/// Why a confirmation must not go out any more, if there is a reason.
-fn obsolete(entry: &HistoryEntry, contact: &Contact, now: Time) -> Option<ConfirmationState> {
-    let said = if entry.event.kind == Kind::OptOut { Status::OptedOut } else { Status::OptedIn };
-    if contact.status() != said || contact.block.holds() {
-        Some(ConfirmationState::Superseded)
+/// Why a confirmation must not go out any more as things stand, if there is a reason; with words where the state says too
+/// little.
+fn obsolete(entry: &HistoryEntry, contact: &Contact, now: Time) -> Option<(ConfirmationState, Option<&'static str>)> {
+    let status = if entry.event.kind == Kind::OptOut { Status::OptedOut } else { Status::OptedIn };
+    if contact.status() != status || contact.block.holds() {
+        Some((ConfirmationState::Superseded, None))
+    } else if status == Status::OptedIn && contact.provider_stop.holds() {
+        Some((ConfirmationState::Superseded, Some("the customer has stopped marketing with WhatsApp's own control")))
     } else if now > entry.event.at.plus(WINDOW) {
-        Some(ConfirmationState::Expired)
+        Some((ConfirmationState::Expired, None))
     } else {
         None
     }

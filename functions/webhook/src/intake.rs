@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use consent::contact::Source;
 use consent::count;
 use consent::decision::{Decision, MessageTime, decide_wish};
-use consent::event::{Effect, Event, HistoryKey, Kind, Reason, Report};
+use consent::event::{Effect, Event, HistoryKey, Kind, Reason};
 use consent::id::{ChannelId, EventId, TenantId, cut};
 use consent::identity::{Person, Sighting};
 use consent::log::Metric;
@@ -17,6 +17,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use crate::meta::{Content, Findings, Said, Sender, Update};
+use crate::reports;
 
 /// Contacts of one tenant that are written at a time.
 const AT_ONCE: usize = 16;
@@ -48,19 +49,8 @@ pub async fn take_in(
     }
     let each = tenants.into_iter().map(|(id, incoming)| take_in_tenant(store.tenant(&id), incoming, now));
     let outcomes: Vec<Result<(), StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
-    for (channel, callback, report) in findings.reports {
-        if let Some(channel) = channels.get(&channel)
-            && store.tenant(&channel.tenant).report_confirmation(&callback, &report, now).await?
-        {
-            let metric = match report {
-                Report::Sent { .. } => Metric::ConfirmationReported,
-                Report::Failed { .. } => Metric::ConfirmationFailed,
-            };
-            let event = callback.entry.id.log_name();
-            count!(info, metric, tenant = %channel.tenant, event, "the fate of a confirmation");
-        }
-    }
-    outcomes.into_iter().collect()
+    let reported = reports::take_note(store, findings.reports, channels, now).await;
+    outcomes.into_iter().chain([reported]).collect()
 }
 
 /// An update with the time that it counts at and its place in the history.

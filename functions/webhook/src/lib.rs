@@ -5,6 +5,7 @@
 mod envelope;
 mod intake;
 mod meta;
+mod reports;
 mod seal;
 mod signature;
 

@@ -6,10 +6,9 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 
 use super::key::{self, Item, Key};
-use super::request::{ATTEMPTS, Condition, Written, from_item, pause, to_item, unavailable};
+use super::request::{ATTEMPTS, from_item, pause, unavailable};
 use super::{StoreError, Tenant};
-use crate::callback::Callback;
-use crate::event::{HistoryEntry, HistoryKey, Report};
+use crate::event::{HistoryEntry, HistoryKey};
 use crate::id::ContactId;
 use crate::identity::{Sighting, Stretch};
 use crate::time::Time;
@@ -61,36 +60,6 @@ impl Tenant {
     pub async fn history_entry(&self, id: &ContactId, key: &HistoryKey) -> Result<Option<HistoryEntry>, StoreError> {
         let key = Key::history(&self.id, id, key);
         self.store.batch_get([key]).await?.into_values().next().map(entry).transpose()
-    }
-
-    /// Takes note of what WhatsApp reports of a confirmation, if that is news. False if it is not, or if the entry is gone.
-    ///
-    /// # Errors
-    /// It could not be read or written.
-    pub async fn report_confirmation(
-        &self,
-        callback: &Callback,
-        report: &Report,
-        now: Time,
-    ) -> Result<bool, StoreError> {
-        for attempt in 1..=ATTEMPTS {
-            let entry = self.history_entry(&callback.contact, &callback.entry).await?;
-            let before = entry.and_then(|entry| entry.confirmation);
-            let Some((before, after)) = before.and_then(|before| Some((before.clone(), before.reported(report, now)?)))
-            else {
-                return Ok(false);
-            };
-            let map = |confirmation| to_item("confirmation", confirmation).map(AttributeValue::M);
-            let values = [(":before".to_owned(), map(before)?), (":after".to_owned(), map(after)?)];
-            let key = Key::history(&self.id, &callback.contact, &callback.entry);
-            let condition = Condition::Holds("confirmation = :before");
-            let update = self.store.update(key, "SET confirmation = :after", values, condition);
-            if self.store.transact(vec![update]).await? == Written::Yes {
-                return Ok(true);
-            }
-            pause(attempt).await;
-        }
-        Err(StoreError::Contended)
     }
 
     /// The keys of all entries of a stretch.
@@ -174,7 +143,8 @@ fn place(item: &Item) -> Option<HistoryKey> {
     key::from_timed(&Key::of(item)?.sk)
 }
 
-fn entry(item: Item) -> Result<HistoryEntry, StoreError> {
+/// Reads an entry.
+pub(super) fn entry(item: Item) -> Result<HistoryEntry, StoreError> {
     let place = place(&item);
     let mut entry: HistoryEntry = from_item("history", item)?;
     if let Some(place) = place {

@@ -13,6 +13,7 @@ mod key;
 mod list;
 mod outbox;
 mod place;
+mod report;
 mod request;
 mod settings;
 mod suppression;
@@ -28,6 +29,7 @@ pub use history::HistoryPage;
 pub use list::{ContactPage, Position};
 pub use outbox::{OutboxItem, Pending};
 pub use place::Known;
+pub use report::Reported;
 pub use settings::{Expected, SaveError};
 
 use crate::id::TenantId;

@@ -1,17 +1,17 @@
 //! Confirmations on their way: each is one item, kept under the time at which it is due, and gone once its fate is in the
 //! history.
 //!
-//! Whoever wants to send one takes it first, which moves it to a later due time. So there is one sender at a time, and
-//! if that one dies, the item becomes due again.
+//! Whoever wants to send one claims it first, which moves it to a later due time: a lease. So there is one sender at a
+//! time, and if that one dies, the item becomes due again.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
 use super::key::{self, Item, Key};
 use super::request::{Condition, Written, from_item, to_item, unavailable, unreadable};
 use super::{Store, StoreError};
 use crate::callback::Callback;
-use crate::event::{Confirmation, Event, HistoryKey};
+use crate::event::{Confirmation, ConfirmationState, Event, HistoryKey};
 use crate::id::{ChannelId, ContactId, EventId, Shard, TenantId};
 use crate::time::Time;
 
@@ -28,15 +28,15 @@ pub struct OutboxItem {
     pub channel: ChannelId,
     /// The customer's id as received, in the form the Graph API takes.
     pub to: String,
-    /// How often it was moved: taken or put off. The stream brings new items only, those with 0.
+    /// How often it was moved: claimed or put off. The stream brings new items only, those with 0.
     pub attempt: u32,
-    /// How often it was taken.
+    /// How often it was claimed.
     #[serde(default)]
     pub tries: u32,
-    /// How often it was taken and nothing more was heard of it.
+    /// How often it was claimed and nothing more was heard of it.
     #[serde(default)]
     lost: u32,
-    /// Whether somebody took it and may be sending it.
+    /// Whether somebody claimed it and may be sending it.
     #[serde(default)]
     taken: bool,
 }
@@ -86,7 +86,7 @@ impl Pending {
         HistoryKey { time: self.item.entry, id: self.event.clone() }
     }
 
-    /// How often it was taken and nothing was heard of it: each of those may have been sent or not.
+    /// How often it was claimed and nothing was heard of it: each of those may have been sent or not.
     #[must_use]
     pub fn lost(&self) -> u32 {
         self.item.lost + u32::from(self.item.taken)
@@ -100,6 +100,10 @@ impl Pending {
 
     fn key(&self) -> Key {
         Key::outbox(self.due, &self.event)
+    }
+
+    fn history_key(&self) -> Key {
+        Key::history(&self.item.tenant, &self.item.contact, &self.entry())
     }
 }
 
@@ -130,11 +134,12 @@ impl Store {
         Ok(answer.items.unwrap_or_default().into_iter().map(Pending::from_image).collect())
     }
 
-    /// Takes an item for sending: until `until`, nobody else does. None if somebody else took it, or it is gone.
+    /// Claims an item for sending: until `until`, nobody else does. None if somebody else claimed it, if it is gone, or if
+    /// its entry is erased or has another fate than to be pending.
     ///
     /// # Errors
     /// It could not be written.
-    pub async fn take(&self, pending: &Pending, until: Time) -> Result<Option<Pending>, StoreError> {
+    pub async fn claim(&self, pending: &Pending, until: Time) -> Result<Option<Pending>, StoreError> {
         let item = OutboxItem {
             attempt: pending.item.attempt + 1,
             tries: pending.item.tries + 1,
@@ -142,32 +147,40 @@ impl Store {
             taken: true,
             ..pending.item.clone()
         };
-        self.reschedule(pending, Pending { due: until, event: pending.event.clone(), item }).await
+        let claimed = Pending { due: until, event: pending.event.clone(), item };
+        let mut items = self.moved(pending, &claimed)?;
+        items.push(self.require_pending(pending.history_key())?);
+        Ok((self.transact(items).await? == Written::Yes).then_some(claimed))
     }
 
-    /// Puts a taken item off, because its sending failed in a way that may pass. None if somebody else took it since.
+    /// Puts a claimed item off, because its sending failed in a way that may pass. False if somebody else claimed it since.
     ///
     /// # Errors
     /// It could not be written.
-    pub async fn put_off(&self, taken: &Pending, until: Time) -> Result<Option<Pending>, StoreError> {
-        let item = OutboxItem { attempt: taken.item.attempt + 1, taken: false, ..taken.item.clone() };
-        self.reschedule(taken, Pending { due: until, event: taken.event.clone(), item }).await
+    pub async fn put_off(&self, claimed: &Pending, until: Time) -> Result<bool, StoreError> {
+        let item = OutboxItem { attempt: claimed.item.attempt + 1, taken: false, ..claimed.item.clone() };
+        let later = Pending { due: until, event: claimed.event.clone(), item };
+        Ok(self.transact(self.moved(claimed, &later)?).await? == Written::Yes)
     }
 
-    /// Writes a confirmation's fate into the history and removes it from the outbox. False if somebody else took it
-    /// since, or it is gone; then nothing is written.
+    /// Writes the fate of a pending confirmation into the history, and removes it from the outbox. False if the entry has
+    /// a fate already or is erased: then only the item is removed.
+    ///
+    /// Whoever settles an item has claimed it, and no claim outlives the function that made it: nobody else is at it.
     ///
     /// # Errors
     /// It could not be written.
-    pub async fn settle(&self, pending: &Pending, fate: &Confirmation) -> Result<bool, StoreError> {
-        let entry = Key::history(&pending.item.tenant, &pending.item.contact, &pending.entry());
-        let fate = AttributeValue::M(to_item("confirmation", fate)?);
-        let record = self.update(entry, "SET confirmation = :fate", [(":fate".to_owned(), fate)], Condition::Present);
-        let removal = self.delete(pending.key(), Condition::Present);
-        Ok(self.transact(vec![record, removal]).await? == Written::Yes)
+    pub async fn settle(&self, claimed: &Pending, fate: &Confirmation) -> Result<bool, StoreError> {
+        let record = self.record_fate(claimed.history_key(), ConfirmationState::Pending, fate)?;
+        let removal = self.delete(claimed.key(), Condition::Always);
+        if self.transact(vec![record, removal]).await? == Written::Yes {
+            return Ok(true);
+        }
+        self.discard(claimed).await?;
+        Ok(false)
     }
 
-    /// Removes an item whose history entry was erased.
+    /// Removes an item whose history entry has a fate already or is erased.
     ///
     /// # Errors
     /// It could not be removed.
@@ -175,11 +188,53 @@ impl Store {
         self.transact(vec![self.delete(pending.key(), Condition::Always)]).await.map(drop)
     }
 
-    async fn reschedule(&self, from: &Pending, to: Pending) -> Result<Option<Pending>, StoreError> {
-        let items = vec![
+    /// The update of a history entry with the fate of its confirmation, on the condition that this is in the state `from`.
+    /// It writes the fields that the fate has and leaves all others as they are, those of a later version included.
+    pub(super) fn record_fate(
+        &self,
+        entry: Key,
+        from: ConfirmationState,
+        fate: &Confirmation,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let fields = to_item("confirmation", fate)?;
+        let assignments: Vec<String> = fields.keys().map(|field| format!("confirmation.#{field} = :{field}")).collect();
+        let mut update = Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(entry.into_item()))
+            .update_expression(format!("SET {}", assignments.join(", ")))
+            .condition_expression("confirmation.#state = :from")
+            .expression_attribute_values(":from", state(from)?);
+        for (field, value) in fields {
+            update = update.expression_attribute_values(format!(":{field}"), value);
+            update = update.expression_attribute_names(format!("#{field}"), field);
+        }
+        let update = update.build().expect("table, key and expression are set");
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// Requires an entry whose confirmation is pending.
+    fn require_pending(&self, entry: Key) -> Result<TransactWriteItem, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(&*self.table)
+            .set_key(Some(entry.into_item()))
+            .condition_expression("confirmation.#state = :pending")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":pending", state(ConfirmationState::Pending)?)
+            .build()
+            .expect("table, key and condition are set");
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+
+    /// Moves an item to its next due time.
+    fn moved(&self, from: &Pending, to: &Pending) -> Result<Vec<TransactWriteItem>, StoreError> {
+        Ok(vec![
             self.delete(from.key(), Condition::Present),
             self.put(to.key(), to_item("outbox", &to.item)?, Condition::Absent),
-        ];
-        Ok((self.transact(items).await? == Written::Yes).then_some(to))
+        ])
     }
+}
+
+/// A state as the table has it.
+fn state(state: ConfirmationState) -> Result<AttributeValue, StoreError> {
+    serde_dynamo::to_attribute_value(state).map_err(|source| StoreError::Unreadable { kind: "confirmation", source })
 }

@@ -170,8 +170,6 @@ pub(super) enum Condition {
     Present,
     /// It has this number in this attribute.
     Equals(&'static str, i64),
-    /// This expression is true of it, over the values of the update that it is a condition of.
-    Holds(&'static str),
 }
 
 impl Condition {
@@ -180,7 +178,6 @@ impl Condition {
             Self::Always => (None, None),
             Self::Absent => (Some("attribute_not_exists(pk)".to_owned()), None),
             Self::Present => (Some("attribute_exists(pk)".to_owned()), None),
-            Self::Holds(expression) => (Some(expression.to_owned()), None),
             Self::Equals(name, number) => {
                 let values = HashMap::from([(":expected".to_owned(), AttributeValue::N(number.to_string()))]);
                 (Some(format!("{name} = :expected")), Some(values))

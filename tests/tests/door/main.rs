@@ -8,6 +8,7 @@ mod confirmations;
 mod dashboard;
 mod durability;
 mod events;
+mod fates;
 mod faulty_objects;
 mod identity;
 mod keywords;

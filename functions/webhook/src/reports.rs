@@ -1,0 +1,52 @@
+//! What WhatsApp reports of the confirmations that were sent.
+
+use std::collections::{BTreeMap, HashMap};
+
+use consent::callback::Callback;
+use consent::count;
+use consent::event::{ConfirmationState, Report};
+use consent::id::{ChannelId, TenantId};
+use consent::log::Metric;
+use consent::store::{Channel, Reported, Store, StoreError, Tenant};
+use consent::time::Time;
+use futures::future::join_all;
+
+/// Takes note of the reports on `channels`, those that the body speaks for: of all tenants side by side. One that fails
+/// holds up no other.
+///
+/// # Errors
+/// One of them is not in the table. Taking note of all of them again does what is missing and nothing else.
+pub async fn take_note(
+    store: &Store,
+    reports: Vec<(ChannelId, Callback, Report)>,
+    channels: &HashMap<ChannelId, Channel>,
+    now: Time,
+) -> Result<(), StoreError> {
+    let mut tenants: BTreeMap<&TenantId, Vec<(Callback, Report)>> = BTreeMap::new();
+    for (channel, callback, report) in reports {
+        if let Some(channel) = channels.get(&channel) {
+            tenants.entry(&channel.tenant).or_default().push((callback, report));
+        }
+    }
+    let each = tenants.into_iter().map(|(id, reports)| take_note_for(store.tenant(id), reports, now));
+    join_all(each).await.into_iter().collect()
+}
+
+async fn take_note_for(tenant: Tenant, reports: Vec<(Callback, Report)>, now: Time) -> Result<(), StoreError> {
+    let mut outcome = Ok(());
+    for Reported { event, outcome: reported } in tenant.report_confirmations(reports, now).await? {
+        match reported {
+            Ok(None) => {}
+            Ok(Some(state)) => {
+                let metric = match state {
+                    ConfirmationState::Failed => Metric::ConfirmationFailed,
+                    _ => Metric::ConfirmationReported,
+                };
+                let (tenant, event) = (tenant.id(), event.log_name());
+                count!(info, metric, %tenant, event, "the fate of a confirmation");
+            }
+            Err(error) => outcome = Err(error),
+        }
+    }
+    outcome
+}
