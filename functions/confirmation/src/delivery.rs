@@ -93,6 +93,9 @@ impl Confirmation {
         if let Some((state, title)) = obsolete(entry, &person.contact, now) {
             return Ok(Next::Settle(state, title.map(str::to_owned)));
         }
+        if tenant.has_newer_wish(&person, entry).await? {
+            return Ok(Next::Settle(ConfirmationState::Superseded, None));
+        }
         if pending.lost() >= MAX_LOST {
             let title = "sent twice without an answer; whether it arrived is not known".to_owned();
             return Ok(Next::Settle(ConfirmationState::Failed, Some(title)));

@@ -4,13 +4,15 @@ use std::cmp::Reverse;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 
 use super::key::{self, Item, Key};
 use super::request::{ATTEMPTS, from_item, pause, unavailable};
 use super::{StoreError, Tenant};
 use crate::event::{HistoryEntry, HistoryKey};
 use crate::id::ContactId;
-use crate::identity::{Sighting, Stretch};
+use crate::identity::{Person, Sighting, Stretch};
 use crate::time::Time;
 
 /// Some entries of a history, and where to go on.
@@ -60,6 +62,72 @@ impl Tenant {
     pub async fn history_entry(&self, id: &ContactId, key: &HistoryKey) -> Result<Option<HistoryEntry>, StoreError> {
         let key = Key::history(&self.id, id, key);
         self.store.batch_get([key]).await?.into_values().next().map(entry).transpose()
+    }
+
+    /// Whether a person has made a newer wish than that of an entry: by keyword or button, with effect `changed`, under any
+    /// id that the person goes by or went by.
+    ///
+    /// # Errors
+    /// It could not be read.
+    pub async fn has_newer_wish(&self, person: &Person, entry: &HistoryEntry) -> Result<bool, StoreError> {
+        let at = entry.event.at;
+        let stretches = person.stretches().into_iter();
+        let stretches: Vec<Stretch> =
+            stretches.filter(|stretch| stretch.until.is_none_or(|until| until > at)).collect();
+        // An entry stands at its own time, and counts at most 999 ms later; or it stands at 0 and counts when it was
+        // processed.
+        let own_time = format!("{:013}", at.millis() - 999);
+        let ranges = [("pk = :pk AND sk > :bound", own_time.as_str()), ("pk = :pk AND sk < :bound", "0000000000001")];
+        let queries = stretches.iter().flat_map(|stretch| ranges.map(|range| self.has_wish(stretch, range, at)));
+        let mut found = queries.collect::<FuturesUnordered<_>>();
+        while let Some(found) = found.next().await {
+            if found? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether there is a wish with effect in a range of a stretch, newer than this time.
+    async fn has_wish(
+        &self,
+        stretch: &Stretch,
+        (range, bound): (&str, &str),
+        newer_than: Time,
+    ) -> Result<bool, StoreError> {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let mut start = None;
+        loop {
+            let answer = self
+                .store
+                .client
+                .query()
+                .table_name(&*self.store.table)
+                .consistent_read(true)
+                .key_condition_expression(range)
+                .filter_expression("#effect = :changed AND #source IN (:keyword, :button) AND #at > :at")
+                .projection_expression("#at")
+                .expression_attribute_names("#effect", "effect")
+                .expression_attribute_names("#source", "source")
+                .expression_attribute_names("#at", "at")
+                .expression_attribute_values(":pk", AttributeValue::S(key::history(&self.id, &stretch.id)))
+                .expression_attribute_values(":bound", text(bound))
+                .expression_attribute_values(":changed", text("changed"))
+                .expression_attribute_values(":keyword", text("keyword"))
+                .expression_attribute_values(":button", text("button"))
+                .expression_attribute_values(":at", AttributeValue::N(newer_than.millis().to_string()))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(unavailable)?;
+            if answer.items().iter().any(|item| at(item).is_none_or(|at| stretch.holds(at))) {
+                return Ok(true);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(false);
+            }
+        }
     }
 
     /// The keys of all entries of a stretch.

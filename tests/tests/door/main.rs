@@ -14,6 +14,7 @@ mod identity;
 mod keywords;
 mod late;
 mod lists;
+mod newest_wish;
 mod order;
 mod provider;
 mod read_units;
