@@ -24,11 +24,13 @@ pub struct Changes<'a> {
 pub struct Change<'a> {
     /// What kind of updates it brings.
     pub field: String,
-    value: Layer<'a>,
+    /// What it brings.
+    pub value: Layer<'a>,
 }
 
 /// An object whose fields are closed. Of a field that is there twice, the last one counts.
-type Layer<'a> = HashMap<String, &'a RawValue>;
+#[derive(Debug, Default)]
+pub struct Layer<'a>(HashMap<String, &'a RawValue>);
 
 impl<'a> Body<'a> {
     /// Takes the bytes of a body. Whatever is no whole character is replaced.
@@ -46,13 +48,13 @@ impl<'a> Body<'a> {
     pub fn open(&self) -> Result<Changes<'_>, serde_json::Error> {
         let body: &RawValue = serde_json::from_str(&self.0)?;
         let mut changes = Changes::default();
-        let Some(envelope) = layer(body) else { return Ok(changes) };
-        for entry in members(envelope.get("entry")) {
+        let Some(envelope) = Layer::open(body) else { return Ok(changes) };
+        for entry in envelope.closed("entry") {
             let Some(entry) = changes.layer(entry) else { continue };
-            for change in members(entry.get("changes")) {
+            for change in entry.closed("changes") {
                 let Some(change) = changes.layer(change) else { continue };
-                let field = change.get("field").and_then(|field| read(field)?.as_str().map(str::to_owned));
-                let value = change.get("value").and_then(|value| changes.layer(value));
+                let field = change.field("field").and_then(|field| read(field)?.as_str().map(str::to_owned));
+                let value = change.field("value").and_then(|value| changes.layer(value));
                 changes.opened.push(Change { field: field.unwrap_or_default(), value: value.unwrap_or_default() });
             }
         }
@@ -62,26 +64,41 @@ impl<'a> Body<'a> {
 
 impl<'a> Changes<'a> {
     fn layer(&mut self, closed: &'a RawValue) -> Option<Layer<'a>> {
-        let layer = layer(closed);
+        let layer = Layer::open(closed);
         self.unread += usize::from(layer.is_none());
         layer
     }
 }
 
-impl<'a> Change<'a> {
+impl Change<'_> {
     /// The channel it is about.
     pub fn metadata(&self) -> Value {
-        self.value.get("metadata").and_then(|metadata| read(metadata)).unwrap_or_default()
+        self.value.field("metadata").and_then(read).unwrap_or_default()
     }
 
     /// The customers it names. One who can't be read is null, so that nobody else seems to be the only one.
     pub fn contacts(&self) -> Vec<Value> {
-        self.closed("contacts").into_iter().map(|contact| read(contact).unwrap_or_default()).collect()
+        self.value.closed("contacts").into_iter().map(|contact| read(contact).unwrap_or_default()).collect()
+    }
+}
+
+impl<'a> Layer<'a> {
+    /// Opens one object. None if it is something else.
+    pub fn open(closed: &'a RawValue) -> Option<Self> {
+        serde_json::from_str(closed.get()).ok().map(Self)
     }
 
-    /// Its updates of a kind, such as `messages`.
-    pub fn closed(&self, kind: &str) -> Vec<&'a RawValue> {
-        members(self.value.get(kind))
+    /// The members of a list, such as `messages`. Something else stands for a list of just that.
+    pub fn closed(&self, list: &str) -> Vec<&'a RawValue> {
+        match self.field(list) {
+            None => Vec::new(),
+            Some(null) if null.get() == "null" => Vec::new(),
+            Some(list) => serde_json::from_str(list.get()).unwrap_or_else(|_| vec![list]),
+        }
+    }
+
+    fn field(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.get(name).copied()
     }
 }
 
@@ -89,23 +106,9 @@ impl<'a> Change<'a> {
 pub fn read(closed: &RawValue) -> Option<Value> {
     let whole = |json: &str| serde_json::from_str(json).ok();
     whole(closed.get()).or_else(|| {
-        let fields = layer(closed)?.into_iter();
+        let fields = Layer::open(closed)?.0.into_iter();
         Some(Value::Object(fields.map(|(name, field)| (name, whole(field.get()).unwrap_or_default())).collect()))
     })
-}
-
-/// Opens one object.
-fn layer(closed: &RawValue) -> Option<Layer<'_>> {
-    serde_json::from_str(closed.get()).ok()
-}
-
-/// The members of a list; something else stands for a list of just that.
-fn members<'a>(list: Option<&&'a RawValue>) -> Vec<&'a RawValue> {
-    match list {
-        None => Vec::new(),
-        Some(null) if null.get() == "null" => Vec::new(),
-        Some(list) => serde_json::from_str(list.get()).unwrap_or_else(|_| vec![*list]),
-    }
 }
 
 /// JSON text in which each escape that is half a character (a surrogate without its other half) is U+FFFD instead.
@@ -161,7 +164,10 @@ mod tests {
     fn one_entry_and_one_change_need_no_list() {
         let body = Body::new(br#"{"entry": {"changes": {"field": "messages", "value": {"messages": {"id": "1"}}}}}"#);
         let changes = body.open().unwrap();
-        assert_eq!((changes.opened[0].field.as_str(), changes.opened[0].closed("messages").len()), ("messages", 1));
+        assert_eq!(
+            (changes.opened[0].field.as_str(), changes.opened[0].value.closed("messages").len()),
+            ("messages", 1)
+        );
     }
 
     #[test]
@@ -193,6 +199,6 @@ mod tests {
     fn odd_names_of_fields_and_repeated_ones_hide_nothing() {
         let body = br#"{"entry": [{"changes": [{"field": "messages", "value": {"\ud800x": 1, "messages": 1, "messages": [{}, {}]}}]}]}"#;
         let body = Body::new(body);
-        assert_eq!(body.open().unwrap().opened[0].closed("messages").len(), 2);
+        assert_eq!(body.open().unwrap().opened[0].value.closed("messages").len(), 2);
     }
 }

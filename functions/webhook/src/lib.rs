@@ -7,6 +7,7 @@ mod intake;
 mod meta;
 mod reports;
 mod seal;
+mod sender;
 mod signature;
 
 use axum::Router;

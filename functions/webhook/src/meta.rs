@@ -8,17 +8,17 @@ use std::collections::BTreeSet;
 
 use consent::callback::Callback;
 use consent::contact::Source;
-use consent::decision::Profile;
 use consent::event::Report;
-use consent::id::{ChannelId, ContactId, EventId, UserId, cut};
+use consent::id::{ChannelId, ContactId, EventId, cut};
 use consent::identity::Ids;
 use consent::keyword::{Candidate, RESERVED_OPT_OUT};
-use consent::phone::Phone;
 use consent::settings::Wish;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use crate::envelope::{self, Body, Change};
+use crate::envelope::{self, Body, Change, Layer};
+use crate::sender::{named, own_number, phone, sender, text, user};
+
+pub use crate::sender::Sender;
 
 /// An update from which a change of consent may come.
 #[derive(Debug)]
@@ -57,17 +57,6 @@ impl Content {
     }
 }
 
-/// A customer as an update names it.
-#[derive(Clone, Debug)]
-pub struct Sender {
-    /// What it is found under.
-    pub ids: Ids,
-    /// The id as received, in the form the Graph API takes.
-    pub recipient: String,
-    /// What else is told of the person.
-    pub profile: Profile,
-}
-
 /// One text of a message.
 #[derive(Debug)]
 pub struct Said {
@@ -95,13 +84,16 @@ pub struct Findings {
 }
 
 /// Where a customer's own words stand in a message, and whether they were typed or pressed.
-const WORDS: [(&str, Source); 11] = [
+const WORDS: [(&str, Source); 14] = [
     ("/text/body", Source::Keyword),
     // Not how WhatsApp writes it, but what it would mean is plain.
     ("/text", Source::Keyword),
     ("/image/caption", Source::Keyword),
     ("/video/caption", Source::Keyword),
     ("/document/caption", Source::Keyword),
+    ("/audio/caption", Source::Keyword),
+    ("/voice/caption", Source::Keyword),
+    ("/sticker/caption", Source::Keyword),
     ("/button/payload", Source::Button),
     ("/button/text", Source::Button),
     ("/interactive/button_reply/id", Source::Button),
@@ -110,14 +102,14 @@ const WORDS: [(&str, Source); 11] = [
     ("/interactive/list_reply/title", Source::Button),
 ];
 
-/// Bytes of a shown name that are kept, at most.
-const NAME_BYTES: usize = 256;
-
 /// Bytes of an error's title that are kept, at most.
 const TITLE_BYTES: usize = 256;
 
 /// WhatsApp's code for a marketing message to someone who stopped them with WhatsApp's own control.
 const STOPPED_MARKETING: u64 = 131_050;
+
+/// What is wrong with a part of a body that should hold updates and can't be opened.
+const NO_OBJECT: &str = "part of a body that is no JSON object";
 
 /// What a body holds that matters.
 ///
@@ -126,16 +118,23 @@ const STOPPED_MARKETING: u64 = 131_050;
 pub fn findings(body: &Body) -> Result<Findings, serde_json::Error> {
     let mut findings = Findings::default();
     let changes = body.open()?;
-    findings.bad.extend(std::iter::repeat_n("part of a body that is no JSON object", changes.unread));
+    findings.bad.extend(std::iter::repeat_n(NO_OBJECT, changes.unread));
     for change in changes.opened {
         let people = change.contacts();
-        let mut reader = Reader { channel: channel(&change), people: &people, findings: &mut findings };
+        let own_number = own_number(&change.metadata());
+        let mut reader = Reader { channel: channel(&change), own_number, people: &people, findings: &mut findings };
+        let value = &change.value;
         match change.field.as_str() {
-            "messages" => {
-                reader.read(&change.closed("messages"), Reader::message);
-                reader.read(&change.closed("statuses"), Reader::status);
+            "messages" => reader.conversation(value),
+            // While another sender of the business answers, such as an agent of Meta's, all that is said comes here alone.
+            "standby" => reader.each(value, "standby", Reader::conversation),
+            // What was said before the business joined, some of it in threads and some as messages.
+            "history" => {
+                reader.conversation(value);
+                reader.each(value, "history", |reader, chunk| reader.each(chunk, "threads", Reader::conversation));
             }
-            "user_preferences" => reader.read(&change.closed("user_preferences"), Reader::preference),
+            "user_preferences" => reader.read(value, "user_preferences", Reader::preference),
+            "user_id_update" => reader.read(value, "user_id_update", Reader::user_id_update),
             _ => {}
         }
     }
@@ -152,13 +151,16 @@ pub fn channels(body: &Body) -> Vec<ChannelId> {
 /// Reads the updates of one change.
 struct Reader<'a> {
     channel: Option<ChannelId>,
+    /// The number of the business, under which it writes itself.
+    own_number: Option<ContactId>,
     people: &'a [Value],
     findings: &'a mut Findings,
 }
 
 impl Reader<'_> {
-    fn read(&mut self, closed: &[&RawValue], open: impl Fn(&mut Self, &Value)) {
-        for update in closed {
+    /// Reads the updates of a kind, such as `messages`.
+    fn read(&mut self, layer: &Layer, kind: &str, open: impl Fn(&mut Self, &Value)) {
+        for update in layer.closed(kind) {
             match envelope::read(update) {
                 Some(update) if update.is_object() => open(self, &update),
                 _ => self.findings.bad.push("update that is no JSON object"),
@@ -166,9 +168,29 @@ impl Reader<'_> {
         }
     }
 
+    /// Opens each layer of a kind that holds updates, such as `threads`.
+    fn each(&mut self, layer: &Layer, kind: &str, open: impl Fn(&mut Self, &Layer)) {
+        for closed in layer.closed(kind) {
+            match Layer::open(closed) {
+                Some(layer) => open(self, &layer),
+                None => self.findings.bad.push(NO_OBJECT),
+            }
+        }
+    }
+
+    /// What customers said, and what became of the messages to them.
+    fn conversation(&mut self, layer: &Layer) {
+        self.read(layer, "messages", Reader::message);
+        self.read(layer, "statuses", Reader::status);
+    }
+
     /// A message: words that may be a keyword, a change of number or user id, or the older form of WhatsApp's own control.
     fn message(&mut self, message: &Value) {
         self.findings.channels.extend(self.channel.clone());
+        let from = message.get("from").and_then(phone).as_ref().map(ContactId::from);
+        if from.is_some() && from == self.own_number {
+            return;
+        }
         let said = said(message);
         if !said.is_empty() {
             let sender = sender(message, ["from", "from_user_id"], self.people);
@@ -217,6 +239,17 @@ impl Reader<'_> {
         self.add(message, id(message, ""), sender, Content::Moved(ContactId::from(&new).into()));
     }
 
+    /// A change of user id, in the form that has a field of its own.
+    fn user_id_update(&mut self, update: &Value) {
+        let Some(new) = update.pointer("/user_id/current").and_then(user) else {
+            return self.findings.bad.push("change of user id without the new user id");
+        };
+        let old = update.pointer("/user_id/previous").and_then(user);
+        let number = if old.is_none() { update.get("wa_id").and_then(phone) } else { None };
+        let sender = named(number, old, None);
+        self.add(update, id(update, ""), sender, Content::Moved(ContactId::from(&new).into()));
+    }
+
     /// A status: nothing to us, unless it is of a confirmation or tells that the customer stopped marketing.
     fn status(&mut self, status: &Value) {
         let callback = text_at(status, "/biz_opaque_callback_data").and_then(|data| data.parse().ok());
@@ -227,7 +260,7 @@ impl Reader<'_> {
         let codes = status.get("errors").and_then(Value::as_array).into_iter().flatten();
         let stopped = |error: &Value| error.get("code").and_then(number) == Some(STOPPED_MARKETING);
         if codes.into_iter().any(stopped) {
-            let sender = sender(status, ["recipient_id", "recipient_user_id"], self.people);
+            let sender = sender(status, recipient(status), self.people);
             self.add(status, id(status, "131050."), sender, Content::Control(Wish::OptOut));
         }
     }
@@ -269,6 +302,17 @@ impl Reader<'_> {
             None => self.findings.bad.push("update without a phone_number_id"),
         }
     }
+}
+
+/// The fields that name the customer whom a message went to: in a group that is one of its participants, and the recipient
+/// is the group.
+fn recipient(status: &Value) -> [&'static str; 2] {
+    const IN_GROUP: [[&str; 2]; 2] = [
+        ["recipient_participant_id", "recipient_participant_user_id"],
+        ["participant_recipient_id", "participant_recipient_user_id"],
+    ];
+    let is_named = |fields: &[&str; 2]| fields.iter().any(|field| status.get(field).is_some());
+    IN_GROUP.into_iter().find(is_named).unwrap_or(["recipient_id", "recipient_user_id"])
 }
 
 fn channel(change: &Change) -> Option<ChannelId> {
@@ -331,54 +375,6 @@ impl Id {
     }
 }
 
-/// Whose an update is: what its fields for number and user id tell; where neither does, the only customer that is named
-/// beside it.
-fn sender<'a>(update: &Value, [number, user_id]: [&str; 2], people: &'a [Value]) -> Option<Sender> {
-    let phone = update.get(number).and_then(phone);
-    let user = update.get(user_id).and_then(user);
-    if phone.is_some() || user.is_some() {
-        let is_sender = |person: &&Value| {
-            let same_phone = person.get("wa_id").and_then(self::phone).map(|phone| ContactId::from(&phone));
-            (phone.is_some() && same_phone == phone.as_ref().map(ContactId::from))
-                || (user.is_some() && person.get("user_id").and_then(self::user) == user)
-        };
-        // An entry without any id can only be the sender's if it is the only one.
-        let only = |people: &'a [Value]| people.first().filter(|person| people.len() == 1 && is_nobody(person));
-        return named(phone.clone(), user.clone(), people.iter().find(is_sender).or_else(|| only(people)));
-    }
-    match people {
-        [person] => named(None, None, Some(person)),
-        _ => None,
-    }
-}
-
-/// Whether a person is named by no id.
-fn is_nobody(person: &Value) -> bool {
-    person.get("wa_id").is_none() && person.get("user_id").is_none()
-}
-
-/// A customer by number and user id, as far as these are told or stand beside the name.
-fn named(phone: Option<Phone>, user: Option<UserId>, person: Option<&Value>) -> Option<Sender> {
-    let phone = phone.or_else(|| self::phone(person?.get("wa_id")?));
-    let user = user.or_else(|| self::user(person?.get("user_id")?));
-    let ids = Ids { phone: phone.as_ref().map(ContactId::from), user: user.as_ref().map(ContactId::from) };
-    let recipient = phone.as_ref().map(Phone::to_string).or_else(|| user.map(String::from))?;
-    let name = person.and_then(|person| person.pointer("/profile/name")?.as_str());
-    let profile = Profile {
-        phone: phone.map(|phone| phone.digits().to_owned()),
-        name: name.filter(|name| !name.is_empty()).map(|name| cut(name, NAME_BYTES).to_owned()),
-    };
-    Some(Sender { ids, recipient, profile })
-}
-
-fn phone(value: &Value) -> Option<Phone> {
-    text(value)?.parse().ok()
-}
-
-fn user(value: &Value) -> Option<UserId> {
-    value.as_str()?.parse().ok()
-}
-
 /// Whole seconds, written as text or as a number.
 fn seconds(value: &Value) -> Option<i64> {
     text(value)?.trim().parse().ok()
@@ -391,15 +387,6 @@ fn number(value: &Value) -> Option<u64> {
 
 fn text_at(value: &Value, place: &str) -> Option<String> {
     text(value.pointer(place)?)
-}
-
-/// A text, or a whole number as text.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) if number.is_u64() => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
