@@ -5,6 +5,7 @@ mod budgets;
 mod campaign_faults;
 mod campaigns;
 mod confirmations;
+mod corpus;
 mod dashboard;
 mod durability;
 mod events;
