@@ -1,6 +1,6 @@
 //! The five functions, made as their own `main` makes them, with this process's endpoints in place of the environment's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
@@ -10,6 +10,7 @@ use campaign_filter::CampaignFilter;
 use campaign_filter::objects::Objects;
 use confirmation::Confirmation;
 use consent::clock::Clock;
+use consent::id::ChannelId;
 use consent::secrets::Secrets;
 use consent::store::Store;
 
@@ -34,6 +35,7 @@ impl Functions {
         objects: &aws_sdk_s3::Client,
         config: &SdkConfig,
         api: SocketAddr,
+        ignored_channels: &BTreeSet<ChannelId>,
         clock: &Clock,
     ) -> Self {
         // To each its own, as in the cloud: none sees what another remembers.
@@ -41,7 +43,12 @@ impl Functions {
         let clock = clock.clone();
         let manager = sdk::secrets_manager(config, &format!("http://{api}/local/secrets"));
         let secrets = Secrets::new(manager, SECRET_ID.parse().expect("the constant is a secret's name"));
-        let webhook = webhook::App { store: store(), secrets: secrets.clone(), clock: clock.clone() };
+        let webhook = webhook::App {
+            store: store(),
+            secrets: secrets.clone(),
+            ignored_channels: ignored_channels.clone(),
+            clock: clock.clone(),
+        };
         let tenant_claim = TENANT_CLAIM.to_owned();
         let settings = settings::App { store: store(), clock: clock.clone(), tenant_claim: tenant_claim.clone() };
         let contacts = contacts::App { store: store(), clock: clock.clone(), tenant_claim };

@@ -1,5 +1,6 @@
 //! All parts together, listening.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use aws_sdk_dynamodb::config::SharedInterceptor;
 use axum::Router;
 use axum::extract::Request;
 use consent::clock::Clock;
+use consent::id::ChannelId;
 use consent::store::{Channel, RegisterError, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -40,6 +42,8 @@ pub struct Options {
     pub s3: String,
     /// Where everything takes the time from.
     pub clock: Clock,
+    /// The channels that the webhook takes for not ours.
+    pub ignored_channels: BTreeSet<ChannelId>,
     /// Whether the table has its stream, and `confirmation` is fed from it.
     pub stream: bool,
     /// Whether the template's schedules run by themselves.
@@ -72,6 +76,7 @@ impl Default for Options {
             dynamodb: DynamoDb::Embedded { address: "127.0.0.1:0".to_owned(), storage: Storage::Temporary },
             s3: "127.0.0.1:0".to_owned(),
             clock: Clock::system(),
+            ignored_channels: BTreeSet::new(),
             stream: true,
             schedules: true,
             statuses: false,
@@ -182,7 +187,7 @@ impl System {
         let objects = Objects::start(&options.s3, options.dynamodb.folder().as_deref(), crate::BUCKET).await?;
         let s3 = sdk::objects(&local, &objects.endpoint());
         let clock = options.clock.clone();
-        let functions = Functions::new(&dynamodb, &s3, &local, api, &clock);
+        let functions = Functions::new(&dynamodb, &s3, &local, api, &options.ignored_channels, &clock);
         let tokens = Tokens::random();
         let gateway = Gateway::new(template.routes.clone(), functions.http, tokens.clone(), clock.clone())?;
         let mut system = Self {

@@ -61,21 +61,27 @@ pub struct Answer {
 impl World {
     /// A system whose table has no stream: nothing is sent unless the test sweeps the outbox.
     pub async fn start() -> Self {
-        Self::with(false, Storage::Memory).await
+        Self::with(false, Storage::Memory, &[]).await
+    }
+
+    /// The same, where some channels are known not to be ours.
+    pub async fn ignoring(channels: &[&str]) -> Self {
+        Self::with(false, Storage::Memory, channels).await
     }
 
     /// A system whose table has its stream, so that confirmations go out by themselves.
     pub async fn with_stream() -> Self {
-        Self::with(true, Storage::Temporary).await
+        Self::with(true, Storage::Temporary, &[]).await
     }
 
-    async fn with(stream: bool, storage: Storage) -> Self {
+    async fn with(stream: bool, storage: Storage, ignored: &[&str]) -> Self {
         counted::open();
         let clock = Clock::manual("2026-11-22T10:00:00Z".parse().unwrap());
         let calls = Calls::default();
         let options = Options {
             dynamodb: DynamoDb::Embedded { address: "127.0.0.1:0".to_owned(), storage },
             clock: clock.clone(),
+            ignored_channels: ignored.iter().map(|channel| channel.parse().unwrap()).collect(),
             stream,
             schedules: false,
             interceptors: vec![calls.interceptor().await],
@@ -127,8 +133,13 @@ impl World {
 
     /// WhatsApp posts a text that may be no good JSON, well signed.
     pub async fn post_text(&self, body: &str) -> StatusCode {
+        self.post_signed(local::secrets::APP_SECRET, body).await
+    }
+
+    /// An app posts a text, signed with its secret.
+    pub async fn post_signed(&self, app_secret: &str, body: &str) -> StatusCode {
         let request = Request::post("/webhooks/whatsapp")
-            .header("x-hub-signature-256", sign(local::secrets::APP_SECRET, body.as_bytes()))
+            .header("x-hub-signature-256", sign(app_secret, body.as_bytes()))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(body.to_owned()));
         self.call(request.unwrap()).await.status
@@ -212,11 +223,32 @@ impl World {
         self.ask(Method::PUT, "/settings", Some(settings)).await.expect(StatusCode::OK);
     }
 
-    /// Gives a tenant a channel.
+    /// Gives a tenant a channel of the shared app.
     pub async fn register(&self, channel: &str, tenant: &str) {
-        let body = json!({"tenant_id": tenant, "display_phone_number": "15550783881"});
-        let path = format!("/channels/{channel}");
-        self.ask_as(tenant, "consent/platform", Method::PUT, &path, Some(body)).await.expect(StatusCode::OK);
+        self.put_channel(channel, tenant, None).await.expect(StatusCode::OK);
+    }
+
+    /// Gives a tenant a channel of an app of its own.
+    pub async fn register_with(&self, channel: &str, tenant: &str, secret_id: &str) {
+        self.put_channel(channel, tenant, Some(secret_id)).await.expect(StatusCode::OK);
+    }
+
+    /// `PUT /channels/{channel}`
+    pub async fn put_channel(&self, channel: &str, tenant: &str, secret_id: Option<&str>) -> Answer {
+        let body = json!({"tenant_id": tenant, "display_phone_number": "15550783881", "secret_id": secret_id});
+        self.ask_as("platform", "consent/platform", Method::PUT, &format!("/channels/{channel}"), Some(body)).await
+    }
+
+    /// The status of a tenant's contact, of whom something may be known.
+    pub async fn status_at(&self, tenant: &str, id: &str) -> Option<String> {
+        let answer = self.ask_as(tenant, SCOPES, Method::GET, &format!("/contacts/{id}"), None).await;
+        answer.body["status"].as_str().filter(|_| answer.status == StatusCode::OK).map(str::to_owned)
+    }
+
+    /// The secret of a WhatsApp app, from now on.
+    pub fn put_secret(&self, id: &str, app_secret: &str) {
+        let app = json!({"app_secret": app_secret, "verify_token": "x", "access_token": format!("{app_secret}-token")});
+        self.system.secrets().put(id, app.to_string());
     }
 
     /// The campaign filter's answer, or the type of its error.

@@ -7,17 +7,18 @@ use consent::contact::Source;
 use consent::count;
 use consent::decision::{Decision, MessageTime, decide_wish};
 use consent::event::{Effect, Event, HistoryKey, Kind, Reason};
-use consent::id::{ChannelId, EventId, TenantId, cut};
+use consent::id::{EventId, TenantId, cut};
 use consent::identity::{Person, Sighting};
 use consent::log::Metric;
 use consent::settings::{Heard, Settings, Wish};
-use consent::store::{Change, Channel, Known, Store, StoreError, Tenant, Wanted};
+use consent::store::{Briefing, Change, Known, Store, StoreError, Tenant, Wanted};
 use consent::time::Time;
 use futures::StreamExt;
 use futures::stream;
 
 use crate::meta::{Content, Findings, Said, Sender, Update};
 use crate::reports;
+use crate::seal::{Channels, Owner};
 
 /// Contacts of one tenant that are written at a time.
 const AT_ONCE: usize = 16;
@@ -25,16 +26,29 @@ const AT_ONCE: usize = 16;
 /// Bytes of a customer's words that are kept, at most.
 const WORDS_BYTES: usize = 1024;
 
-/// Carries out all that a body asks for on `channels`, those that it speaks for. One that fails holds up no other.
+/// Why a body has to be delivered again: it holds an update that counts and that can't be carried out yet. Where several
+/// reasons apply, the first in this order is the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Postponed {
+    /// The secret of the update's channel can't be read.
+    SecretUnavailable,
+    /// Nobody has registered the channel.
+    UnknownChannel,
+    /// The channel's own secret did not sign the body.
+    ForeignChannel,
+}
+
+/// Carries out all that a body asks for on channels that it speaks for. One update that fails holds up no other. The
+/// answer is why the body has to be delivered again, if it has to.
 ///
 /// # Errors
 /// Something is not in the table. Carrying out all of it again does what is missing and nothing else.
 pub async fn take_in(
     store: &Store,
     findings: Findings,
-    channels: &HashMap<ChannelId, Channel>,
+    channels: &Channels<'_>,
     now: Time,
-) -> Result<(), StoreError> {
+) -> Result<Option<Postponed>, StoreError> {
     for reason in findings.bad {
         count!(warn, Metric::BadUpdate, reason, "an update that can't be understood");
     }
@@ -42,15 +56,30 @@ pub async fn take_in(
         count!(error, Metric::UnreadableOptOut, reason, "an opt-out of nobody knows whom");
     }
     let mut tenants: HashMap<TenantId, Vec<Incoming>> = HashMap::new();
+    let mut waiting: HashMap<TenantId, Vec<(Postponed, Incoming)>> = HashMap::new();
+    let mut postponed = None;
     for update in findings.updates {
-        if let Some(channel) = channels.get(&update.channel) {
-            tenants.entry(channel.tenant.clone()).or_default().push(Incoming::new(update, now));
+        let incoming = Incoming::new(update, now);
+        match channels.owner(&incoming.update.channel) {
+            Owner::Tenant(tenant) => tenants.entry(tenant.clone()).or_default().push(incoming),
+            Owner::Unproven(tenant, why) => waiting.entry(tenant.clone()).or_default().push((why, incoming)),
+            Owner::Nobody if incoming.sighting.is_none() => lost(&incoming),
+            Owner::Nobody if incoming.may_count() => postponed = first(postponed, Some(Postponed::UnknownChannel)),
+            Owner::Nobody | Owner::Ignored => {}
         }
     }
     let each = tenants.into_iter().map(|(id, incoming)| take_in_tenant(store.tenant(&id), incoming, now));
     let outcomes: Vec<Result<(), StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
     let reported = reports::take_note(store, findings.reports, channels, now).await;
-    outcomes.into_iter().chain([reported]).collect()
+    let each = waiting.into_iter().map(|(id, waiting)| postpone(store.tenant(&id), waiting, now));
+    let left: Vec<Result<Option<Postponed>, StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
+    outcomes.into_iter().chain([reported]).collect::<Result<(), StoreError>>()?;
+    left.into_iter().try_fold(postponed, |postponed, left| Ok(first(postponed, left?)))
+}
+
+/// Of two reasons to have a body delivered again the one that is answered.
+fn first(one: Option<Postponed>, other: Option<Postponed>) -> Option<Postponed> {
+    one.into_iter().chain(other).min()
 }
 
 /// An update with the time that it counts at and its place in the history.
@@ -85,6 +114,21 @@ impl Incoming {
     /// Where it stands in the history, or stood if it was processed at another time.
     fn places(&self) -> Vec<HistoryKey> {
         [self.key.clone()].into_iter().chain(self.time.sibling(self.id())).collect()
+    }
+
+    /// Whether it changes or records something once its channel is registered, whatever the keywords of the tenant are then.
+    fn may_count(&self) -> bool {
+        match &self.update.content {
+            Content::Control(wish) => self.time.at(*wish, Time::default()).is_some(),
+            Content::Words(_) | Content::Moved(_) => true,
+        }
+    }
+
+    /// Whether it changes or records something in the history of a tenant with these settings.
+    fn counts(&self, settings: &Settings, now: Time) -> bool {
+        let wish = self.wish(settings);
+        let has_time = wish.is_none_or(|wish| self.time.at(wish, now).is_some());
+        has_time && self.event(settings, now, now).is_some()
     }
 
     /// What it asks for, if it asks for anything.
@@ -146,8 +190,7 @@ async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> R
     let about: Vec<_> =
         incoming.iter().filter_map(|incoming| Some((incoming.sighting.as_ref()?, Some(&incoming.key)))).collect();
     let mut briefing = tenant.briefing(&about).await?;
-    // Without settings a tenant could not even switch keywords off: the defaults, which heed STOP, hold.
-    let settings = briefing.settings.as_ref().map_or_else(Settings::default, |saved| saved.settings.clone());
+    let settings = settings(&briefing);
 
     let mut heeded = Vec::new();
     let mut heard_before = HashSet::new();
@@ -183,6 +226,40 @@ async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> R
     let each = people.into_iter().map(|(known, heeded)| take_in_person(&tenant, &settings, known, heeded, now));
     let outcomes: Vec<Result<(), StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
     outcomes.into_iter().collect()
+}
+
+/// Finds out whether updates that can't be carried out yet have to be delivered again: those that count, unless they are in
+/// the history already.
+async fn postpone(
+    tenant: Tenant,
+    waiting: Vec<(Postponed, Incoming)>,
+    now: Time,
+) -> Result<Option<Postponed>, StoreError> {
+    let places = |incoming: &Incoming| incoming.sighting.clone().map(|sighting| (sighting, incoming.places()));
+    let places: Vec<(Sighting, Vec<HistoryKey>)> =
+        waiting.iter().filter_map(|(_, incoming)| places(incoming)).collect();
+    let about: Vec<_> =
+        places.iter().flat_map(|(sighting, places)| places.iter().map(move |place| (sighting, Some(place)))).collect();
+    let briefing = tenant.briefing(&about).await?;
+    let settings = settings(&briefing);
+    let mut postponed = None;
+    for (why, incoming) in &waiting {
+        let wish = incoming.wish(&settings);
+        let Some(home) = incoming.sighting.as_ref().and_then(|sighting| sighting.ids.home()) else {
+            unattributed(&tenant, incoming, wish);
+            continue;
+        };
+        let is_repeat = incoming.places().iter().any(|place| briefing.has_seen(home, place));
+        if !is_repeat && incoming.counts(&settings, now) {
+            postponed = first(postponed, Some(*why));
+        }
+    }
+    Ok(postponed)
+}
+
+/// The tenant's settings. A tenant without any could not even switch keywords off: the defaults, which heed STOP, hold.
+fn settings(briefing: &Briefing) -> Settings {
+    briefing.settings.as_ref().map_or_else(Settings::default, |saved| saved.settings.clone())
 }
 
 fn heard<'a>(settings: &'a Settings, said: &[Said]) -> Option<Heard<'a>> {
@@ -243,6 +320,14 @@ fn unattributed(tenant: &Tenant, incoming: &Incoming, wish: Option<Wish>) {
         }
         Some(Wish::OptIn) => bad(tenant, incoming, "an opt-in without a sender"),
         None => bad(tenant, incoming, "an update of nobody knows whom"),
+    }
+}
+
+/// An update without a sender on a channel without a tenant. What is an opt-out to every tenant is loud.
+fn lost(incoming: &Incoming) {
+    if incoming.update.content.is_opt_out() {
+        let (channel, event) = (&incoming.update.channel, incoming.id().log_name());
+        count!(error, Metric::UnreadableOptOut, %channel, event, "an opt-out without a sender");
     }
 }
 

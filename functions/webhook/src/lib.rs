@@ -10,6 +10,8 @@ mod seal;
 mod sender;
 mod signature;
 
+use std::collections::BTreeSet;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
@@ -20,12 +22,14 @@ use axum::routing::get;
 use consent::clock::Clock;
 use consent::count;
 use consent::http::Problem;
+use consent::id::{ChannelId, InvalidChannelId, SecretId};
 use consent::log::Metric;
 use consent::secrets::{Secrets, SecretsError};
-use consent::store::{Store, StoreError};
+use consent::store::{Channel, Store, StoreError};
 use serde::Deserialize;
 
 use envelope::Body;
+use intake::Postponed;
 use seal::Seal;
 use signature::Signature;
 
@@ -39,8 +43,25 @@ pub struct App {
     pub store: Store,
     /// The secrets of the WhatsApp apps.
     pub secrets: Secrets,
+    /// The channels that are known not to be ours. Updates on them are taken and dropped.
+    pub ignored_channels: BTreeSet<ChannelId>,
     /// The time.
     pub clock: Clock,
+}
+
+impl App {
+    /// The name of the secret that has to sign updates on a channel.
+    fn secret_of<'a>(&'a self, channel: &'a Channel) -> &'a SecretId {
+        channel.secret_id.as_ref().unwrap_or(self.secrets.default_id())
+    }
+}
+
+/// Reads the channels that are not ours, as `IGNORED_CHANNELS` lists them: `phone_number_id`s, separated by commas.
+///
+/// # Errors
+/// One of them is no `phone_number_id`.
+pub fn ignored_channels(list: &str) -> Result<BTreeSet<ChannelId>, InvalidChannelId> {
+    list.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::parse).collect()
 }
 
 /// The webhook's routes.
@@ -100,11 +121,13 @@ async fn receive(
     seal.verify().await?;
     let findings = meta::findings(&Body::new(&body)).map_err(|_| WebhookError::NotJson)?;
     let channels = seal.channels(&findings.channels).await?;
-    intake::take_in(&app.store, findings, &channels, now).await?;
-    Ok(StatusCode::OK)
+    match intake::take_in(&app.store, findings, &channels, now).await? {
+        None => Ok(StatusCode::OK),
+        Some(postponed) => Err(WebhookError::Postponed(postponed)),
+    }
 }
 
-/// A request was not taken. WhatsApp delivers it again.
+/// A request was not taken, or not all of it. WhatsApp delivers it again.
 #[derive(Debug, thiserror::Error)]
 enum WebhookError {
     #[error("the body could not be received")]
@@ -113,6 +136,8 @@ enum WebhookError {
     Unsigned,
     #[error("the body is signed, but not JSON")]
     NotJson,
+    #[error("some updates can't be carried out yet")]
+    Postponed(Postponed),
     #[error(transparent)]
     Secrets(#[from] SecretsError),
     #[error(transparent)]
@@ -131,6 +156,18 @@ impl IntoResponse for WebhookError {
                 count!(error, Metric::BadUpdate, reason = "body is not JSON", "a webhook that can't be read");
                 Problem::new(StatusCode::BAD_REQUEST, "The body is not JSON.")
             }
+            // Logged and counted by channel where it was found.
+            Self::Postponed(Postponed::SecretUnavailable) => {
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Not everything was carried out. Send it again.")
+            }
+            Self::Postponed(Postponed::UnknownChannel) => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Updates on a channel that is not registered were not carried out. Send them again.",
+            ),
+            Self::Postponed(Postponed::ForeignChannel) => Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "Updates on a channel of another app were not carried out. Send them again, signed by that app.",
+            ),
             Self::Secrets(error) => {
                 count!(error, Metric::SecretsUnavailable, %error, "a webhook could not be checked");
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Nothing was changed. Send it again.")
@@ -141,5 +178,19 @@ impl IntoResponse for WebhookError {
             }
         };
         problem.into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_channels_are_parted_by_commas() {
+        let ignored =
+            |list: &str| ignored_channels(list).map(|ids| ids.into_iter().map(String::from).collect::<Vec<_>>());
+        assert_eq!(ignored(""), Ok(vec![]));
+        assert_eq!(ignored("200, 106540352242922 ,"), Ok(vec!["106540352242922".to_owned(), "200".to_owned()]));
+        assert_eq!(ignored("200;201"), Err(InvalidChannelId));
     }
 }

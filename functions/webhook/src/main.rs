@@ -12,5 +12,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let config = aws::config(limits::CALL).await;
     let store = Store::new(aws::dynamodb(&config), std::env::var("TABLE_NAME")?);
     let secrets = Secrets::new(aws::secrets_manager(&config), std::env::var("META_SECRET_ID")?.parse()?);
-    lambda_http::run(webhook::router(App { store, secrets, clock: Clock::system() })).await
+    let ignored_channels = webhook::ignored_channels(&std::env::var("IGNORED_CHANNELS").unwrap_or_default())?;
+    let clock = Clock::system();
+    lambda_http::run(webhook::router(App { store, secrets, ignored_channels, clock })).await
 }

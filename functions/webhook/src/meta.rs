@@ -48,7 +48,7 @@ pub enum Content {
 
 impl Content {
     /// Whether it is an opt-out whatever a tenant's keywords are.
-    fn is_opt_out(&self) -> bool {
+    pub fn is_opt_out(&self) -> bool {
         match self {
             Self::Words(said) => said.iter().any(|said| RESERVED_OPT_OUT.contains(&said.candidate.folded())),
             Self::Control(wish) => *wish == Wish::OptOut,

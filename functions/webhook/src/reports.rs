@@ -1,17 +1,19 @@
 //! What WhatsApp reports of the confirmations that were sent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use consent::callback::Callback;
 use consent::count;
 use consent::event::{ConfirmationState, Report};
 use consent::id::{ChannelId, TenantId};
 use consent::log::Metric;
-use consent::store::{Channel, Reported, Store, StoreError, Tenant};
+use consent::store::{Reported, Store, StoreError, Tenant};
 use consent::time::Time;
 use futures::future::join_all;
 
-/// Takes note of the reports on `channels`, those that the body speaks for: of all tenants side by side. One that fails
+use crate::seal::{Channels, Owner};
+
+/// Takes note of the reports on the channels that the body speaks for: of all tenants side by side. One that fails
 /// holds up no other.
 ///
 /// # Errors
@@ -19,13 +21,13 @@ use futures::future::join_all;
 pub async fn take_note(
     store: &Store,
     reports: Vec<(ChannelId, Callback, Report)>,
-    channels: &HashMap<ChannelId, Channel>,
+    channels: &Channels<'_>,
     now: Time,
 ) -> Result<(), StoreError> {
     let mut tenants: BTreeMap<&TenantId, Vec<(Callback, Report)>> = BTreeMap::new();
     for (channel, callback, report) in reports {
-        if let Some(channel) = channels.get(&channel) {
-            tenants.entry(&channel.tenant).or_default().push((callback, report));
+        if let Owner::Tenant(tenant) = channels.owner(&channel) {
+            tenants.entry(tenant).or_default().push((callback, report));
         }
     }
     let each = tenants.into_iter().map(|(id, reports)| take_note_for(store.tenant(id), reports, now));

@@ -4,21 +4,26 @@
 //! that one signed too. Several secrets may be of one app, each with an access token of its own, so every channel is
 //! checked against its own secret, not against whichever matched first.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use consent::count;
-use consent::id::{ChannelId, SecretId};
+use consent::id::{ChannelId, SecretId, TenantId};
 use consent::log::Metric;
 use consent::secrets::SecretsError;
 use consent::store::{Channel, StoreError};
 use consent::time::Time;
+use futures::{StreamExt, stream};
 
 use crate::envelope::Body;
+use crate::intake::Postponed;
 use crate::signature::Signature;
 use crate::{App, WebhookError, meta};
 
 /// Channels of a body that are looked up before its signature holds, at most.
 const MAX_UNSIGNED_CHANNELS: usize = 50;
+
+/// Secrets that are fetched at a time.
+const AT_ONCE: usize = 16;
 
 /// A body with its signature.
 pub struct Seal<'a> {
@@ -27,7 +32,48 @@ pub struct Seal<'a> {
     body: &'a [u8],
     now: Time,
     /// The secrets that were tried, and whether each signed the body.
-    tried: HashMap<SecretId, bool>,
+    tried: HashMap<SecretId, Proof>,
+}
+
+/// Whether a secret signed a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    Signed,
+    NotSigned,
+    /// The secret could not be read.
+    Unknown,
+}
+
+/// The tenant that an update belongs to, as far as the body's signature proves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner<'a> {
+    /// The update counts for this tenant.
+    Tenant(&'a TenantId),
+    /// The update belongs to this tenant and can't be carried out yet.
+    Unproven(&'a TenantId, Postponed),
+    /// The channel is nobody's.
+    Nobody,
+    /// The channel is known not to be ours.
+    Ignored,
+}
+
+/// The channels of a body, with what its signature proves of each.
+pub struct Channels<'a> {
+    registered: HashMap<ChannelId, (Channel, Proof)>,
+    ignored: &'a BTreeSet<ChannelId>,
+}
+
+impl Channels<'_> {
+    /// The tenant that an update on a channel belongs to.
+    pub fn owner(&self, channel: &ChannelId) -> Owner<'_> {
+        match self.registered.get(channel) {
+            Some((channel, Proof::Signed)) => Owner::Tenant(&channel.tenant),
+            Some((channel, Proof::NotSigned)) => Owner::Unproven(&channel.tenant, Postponed::ForeignChannel),
+            Some((channel, Proof::Unknown)) => Owner::Unproven(&channel.tenant, Postponed::SecretUnavailable),
+            None if self.ignored.contains(channel) => Owner::Ignored,
+            None => Owner::Nobody,
+        }
+    }
 }
 
 impl<'a> Seal<'a> {
@@ -59,48 +105,67 @@ impl<'a> Seal<'a> {
         Err(missing.map_or(WebhookError::Unsigned, WebhookError::Secrets))
     }
 
-    /// The channels among these for which the body speaks. What comes on any other is nobody's.
-    pub async fn channels(&mut self, named: &BTreeSet<ChannelId>) -> Result<HashMap<ChannelId, Channel>, WebhookError> {
+    /// What the signature proves of each of these channels.
+    pub async fn channels(&mut self, named: &BTreeSet<ChannelId>) -> Result<Channels<'a>, StoreError> {
         let mut channels = self.app.store.channels(named, self.now).await?;
-        // Before anything is turned away for good, what is remembered of its channel is looked at again.
-        let doubtful = self.foreign(&channels).await?;
+        self.try_secrets(channels.values()).await;
+        // Before anything is turned away, what is remembered of its channel is looked at again.
+        let doubtful: Vec<&ChannelId> =
+            channels.iter().filter(|(_, channel)| self.proof(channel) != Proof::Signed).map(|(id, _)| id).collect();
         if !doubtful.is_empty() {
-            channels.extend(self.fresh(&doubtful).await?);
+            let fresh = self.app.store.fresh_channels(doubtful, self.now).await?;
+            self.try_secrets(fresh.values()).await;
+            channels.extend(fresh);
         }
-        for channel in named.iter().filter(|channel| !channels.contains_key(channel)) {
+        let ignored = &self.app.ignored_channels;
+        for channel in named.iter().filter(|channel| !channels.contains_key(channel) && !ignored.contains(channel)) {
             count!(error, Metric::UnknownChannel, %channel, "updates on a channel that nobody registered");
         }
-        for channel in self.foreign(&channels).await? {
+        let registered: HashMap<ChannelId, (Channel, Proof)> =
+            channels.into_iter().map(|(id, channel)| (id, (channel.clone(), self.proof(&channel)))).collect();
+        for (channel, _) in registered.iter().filter(|(_, (_, proof))| *proof == Proof::NotSigned) {
             count!(error, Metric::ForeignChannel, %channel, "updates signed by an app of another channel");
-            channels.remove(&channel);
         }
-        Ok(channels)
+        Ok(Channels { registered, ignored })
     }
 
-    async fn fresh(&self, channels: &[ChannelId]) -> Result<HashMap<ChannelId, Channel>, StoreError> {
-        self.app.store.fresh_channels(channels, self.now).await
+    /// Tries the secrets of some channels. Each that can't be had is logged and holds up no other.
+    async fn try_secrets(&mut self, channels: impl IntoIterator<Item = &Channel>) {
+        let (app, now) = (self.app, self.now);
+        let is_open = |secret: &SecretId| !matches!(self.tried.get(secret), Some(Proof::Signed | Proof::NotSigned));
+        let secrets: HashSet<SecretId> =
+            channels.into_iter().map(|channel| app.secret_of(channel).clone()).filter(is_open).collect();
+        let fetch = async |secret: SecretId| {
+            let fetched = app.secrets.app(&secret, now).await;
+            (secret, fetched)
+        };
+        let fetched: Vec<_> = stream::iter(secrets).map(fetch).buffer_unordered(AT_ONCE).collect().await;
+        for (secret, fetched) in fetched {
+            let proof = match fetched {
+                Ok(secrets) => self.compare(&secrets.app_secret),
+                Err(error) => {
+                    count!(error, Metric::SecretsUnavailable, %error, "a channel's updates have to wait");
+                    Proof::Unknown
+                }
+            };
+            self.tried.insert(secret, proof);
+        }
     }
 
-    /// Those of the channels for which the body does not speak.
-    async fn foreign(&mut self, channels: &HashMap<ChannelId, Channel>) -> Result<Vec<ChannelId>, SecretsError> {
-        let mut foreign = Vec::new();
-        for (id, channel) in channels {
-            let secret = channel.secret_id.as_ref().unwrap_or(self.app.secrets.default_id()).clone();
-            if !self.is_by(&secret).await? {
-                foreign.push(id.clone());
-            }
-        }
-        Ok(foreign)
+    /// Whether a channel's secret signed the body, as far as it was tried.
+    fn proof(&self, channel: &Channel) -> Proof {
+        self.tried.get(self.app.secret_of(channel)).copied().unwrap_or(Proof::Unknown)
+    }
+
+    fn compare(&self, app_secret: &str) -> Proof {
+        if self.signature.is_of(self.body, app_secret) { Proof::Signed } else { Proof::NotSigned }
     }
 
     /// Whether a secret signed the body.
     async fn is_by(&mut self, secret: &SecretId) -> Result<bool, SecretsError> {
-        if let Some(signed) = self.tried.get(secret) {
-            return Ok(*signed);
-        }
         let secrets = self.app.secrets.app(secret, self.now).await?;
-        let signed = self.signature.is_of(self.body, &secrets.app_secret);
-        self.tried.insert(secret.clone(), signed);
-        Ok(signed)
+        let proof = self.compare(&secrets.app_secret);
+        self.tried.insert(secret.clone(), proof);
+        Ok(proof == Proof::Signed)
     }
 }

@@ -19,4 +19,5 @@ mod newest_wish;
 mod order;
 mod provider;
 mod read_units;
+mod seals;
 mod webhooks;

@@ -100,8 +100,8 @@ async fn a_message_delivered_again_changes_nothing_even_after_a_newer_wish() {
 #[tokio::test]
 async fn repeats_and_contradictions_in_one_body_are_decided_in_their_order_of_time() {
     let world = World::start().await;
-    let stop = Message::text(SHEENA, "STOP").with_id("wamid.stop").at(world.seconds());
-    let start = Message::text(SHEENA, "START").with_id("wamid.start").at(world.seconds() + 1);
+    let stop = Message::text(SHEENA, "STOP").with_id("wamid.stop").at(world.seconds() - 1);
+    let start = Message::text(SHEENA, "START").with_id("wamid.start").at(world.seconds());
     let body = webhook(&[start.json(), stop.json(), stop.json(), start.json()]);
     assert_eq!(world.post_webhook(&body).await, StatusCode::OK);
     assert_eq!(world.status(SHEENA).await, "opted_in");
@@ -327,7 +327,7 @@ async fn an_apps_signature_counts_for_its_own_channels_only() {
     };
     let acme =
         async || world.ask_as("acme", tests::SCOPES, Method::GET, &format!("/contacts/{SHEENA}"), None).await.status;
-    assert_eq!(post(local::secrets::APP_SECRET, "200", "wamid.1").await, StatusCode::OK);
+    assert_eq!(post(local::secrets::APP_SECRET, "200", "wamid.1").await, StatusCode::UNAUTHORIZED);
     assert_eq!(acme().await, StatusCode::NOT_FOUND, "the shared app spoke for a channel that is not its own");
     assert_eq!(post("acme-secret", local::DEMO_CHANNEL, "wamid.2").await, StatusCode::UNAUTHORIZED);
     assert_eq!(post("acme-secret", "200", "wamid.3").await, StatusCode::OK);
@@ -471,7 +471,4 @@ async fn what_is_not_ours_is_taken_and_ignored() {
     ] {
         assert_eq!(world.post_webhook(&body).await, StatusCode::OK, "{body}");
     }
-    let mut unknown = webhook(&[Message::text(SHEENA, "STOP").with_id("wamid.1").at(world.seconds()).json()]);
-    unknown["entry"][0]["changes"][0]["value"]["metadata"]["phone_number_id"] = "999".into();
-    assert_eq!(world.post_webhook(&unknown).await, StatusCode::OK);
 }
