@@ -2,8 +2,13 @@
 //!
 //! People write a keyword in bold, in capitals, with an exclamation mark or without the accents that their keyboard
 //! hides. [`fold()`] makes one text of all of these; a message matches a keyword when the whole of it folds to the same.
+//!
+//! Opt-out keywords are read in two more ways, as a stop that is overlooked is worse than one too many: said several times
+//! (`STOP! STOP!`) and spelled out (`S.T.O.P`).
 
 mod fold;
+mod repetition;
+mod spelling;
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +19,10 @@ pub use fold::fold;
 
 /// The most Unicode scalar values a keyword has, as written and folded.
 const MAX_SCALARS: usize = 64;
+
+/// The most Unicode scalar values in a text of WhatsApp. One that repeats a keyword may be as long.
+/// <https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages>
+const MAX_TEXT: usize = 4_096;
 
 /// The words that count as a request to stop under the TCPA, whatever a business has chosen (47 CFR 64.1200(a)(10)),
 /// folded. `optout` is its `opt out` in one word.
@@ -47,6 +56,12 @@ impl Keyword {
     #[must_use]
     pub fn matches(&self, candidate: &Candidate) -> bool {
         self.folded == candidate.folded
+    }
+
+    /// Whether the message is this keyword as opt-out keywords are read: once, several times, or letter by letter.
+    #[must_use]
+    pub fn matches_as_opt_out(&self, candidate: &Candidate) -> bool {
+        candidate.opts_out_by(&self.folded)
     }
 }
 
@@ -102,27 +117,53 @@ pub enum InvalidKeyword {
     TooLongFolded,
 }
 
-/// The folded text of a message that is short enough to be a keyword.
+/// The folded text of a message that can be a keyword.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Candidate {
+    /// Longer than a keyword only where some word is repeated or spelled out.
     folded: String,
+    /// The word that is spelled out, no longer than a keyword.
+    spelled: Option<String>,
+    /// Where the text is several words, they with the marks that folding takes off.
+    marked: Option<String>,
 }
 
 impl Candidate {
     /// Folds a message's text; `None` when no keyword can match it.
     ///
     /// Only what is left counts: a keyword among megabytes of invisible code points or emoji is still one. A long text is
-    /// given up on as soon as enough of it is certain to be left.
+    /// given up on as soon as enough of it is certain to be left. Of a word that is repeated or spelled out, the word must be
+    /// short enough, not the text: a screen full of `STOP` is a `STOP`.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        let folded = fold::fold_short(text, MAX_SCALARS)?;
-        (!folded.is_empty() && !is_too_long(&folded)).then_some(Self { folded })
+        let fold::Folded { text: folded, spelled } = fold::fold_short(text, MAX_TEXT)?;
+        let spelled = spelled.filter(|word| !is_too_long(word));
+        let may_be = !is_too_long(&folded) || spelled.is_some() || repetition::has_unit(&folded, MAX_SCALARS);
+        (!folded.is_empty() && may_be).then(|| Self {
+            marked: repetition::has_gap(&folded).then(|| fold::fold_marked(text, MAX_TEXT)).flatten(),
+            folded,
+            spelled,
+        })
     }
 
     /// The text as it is compared.
     #[must_use]
     pub fn folded(&self) -> &str {
         &self.folded
+    }
+
+    /// Whether the text is one of the words that always opt out, as opt-out keywords are read.
+    #[must_use]
+    pub fn is_reserved_opt_out(&self) -> bool {
+        RESERVED_OPT_OUT.iter().any(|word| self.opts_out_by(word))
+    }
+
+    fn opts_out_by(&self, folded_keyword: &str) -> bool {
+        self.folded == folded_keyword
+            || self.spelled.as_deref() == Some(folded_keyword)
+            || self.marked.as_deref().is_some_and(|marked| {
+                repetition::is_of(&self.folded, folded_keyword) && repetition::is_of_one_word(marked, folded_keyword)
+            })
     }
 }
 

@@ -100,12 +100,12 @@ impl Settings {
         let opt_in_keywords = keywords("opt_in_keywords", draft.opt_in_keywords, &mut errors);
         for (index, keyword) in &opt_in_keywords {
             let field = format!("opt_in_keywords[{index}]");
-            if RESERVED_OPT_OUT.contains(&keyword.folded()) {
+            // A customer who writes it is heard as the webhook hears everybody.
+            let Some(said) = Candidate::new(keyword.as_str()) else { continue };
+            if said.is_reserved_opt_out() {
                 let detail = format!("`{keyword}` always means opting out: remove it from the opt-in keywords");
                 errors.push(FieldError::new(field, detail));
-            } else if let Some((_, twin)) =
-                opt_out_keywords.iter().find(|(_, other)| other.folded() == keyword.folded())
-            {
+            } else if let Some((_, twin)) = opt_out_keywords.iter().find(|(_, other)| other.matches_as_opt_out(&said)) {
                 let detail = format!("`{keyword}` is read as the opt-out keyword `{twin}`: remove one of the two");
                 errors.push(FieldError::new(field, detail));
             }
@@ -161,22 +161,17 @@ impl Settings {
         (!text.trim().is_empty()).then_some(text)
     }
 
-    /// What a message asks for whose texts can each be read as a keyword. Opting out goes before opting in.
+    /// What a message asks for whose texts can each be read as a keyword. Opting out goes before opting in, and its keywords
+    /// alone may be repeated or spelled out.
     #[must_use]
     pub fn judge<'a>(&self, texts: impl IntoIterator<Item = &'a Candidate>) -> Option<Heard<'_>> {
         let mut opt_in = None;
         for (text, candidate) in texts.into_iter().enumerate() {
-            let said = |keywords: &'_ [Keyword]| keywords.iter().position(|keyword| keyword.matches(candidate));
-            if let Some(index) = said(&self.opt_out_keywords) {
-                return Some(Heard { wish: Wish::OptOut, keyword: &self.opt_out_keywords[index], text });
+            if let Some(keyword) = self.opt_out_keywords.iter().find(|keyword| keyword.matches_as_opt_out(candidate)) {
+                return Some(Heard { wish: Wish::OptOut, keyword, text });
             }
-            if opt_in.is_none() {
-                opt_in = said(&self.opt_in_keywords).map(|index| Heard {
-                    wish: Wish::OptIn,
-                    keyword: &self.opt_in_keywords[index],
-                    text,
-                });
-            }
+            let keyword = self.opt_in_keywords.iter().find(|keyword| keyword.matches(candidate));
+            opt_in = opt_in.or(keyword.map(|keyword| Heard { wish: Wish::OptIn, keyword, text }));
         }
         opt_in
     }

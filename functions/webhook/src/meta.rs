@@ -11,7 +11,7 @@ use consent::contact::Source;
 use consent::event::Report;
 use consent::id::{ChannelId, ContactId, EventId, cut};
 use consent::identity::Ids;
-use consent::keyword::{Candidate, RESERVED_OPT_OUT};
+use consent::keyword::Candidate;
 use consent::settings::Wish;
 use serde_json::Value;
 
@@ -50,7 +50,7 @@ impl Content {
     /// Whether it is an opt-out whatever a tenant's keywords are.
     pub fn is_opt_out(&self) -> bool {
         match self {
-            Self::Words(said) => said.iter().any(|said| RESERVED_OPT_OUT.contains(&said.candidate.folded())),
+            Self::Words(said) => said.iter().any(|said| said.candidate.is_reserved_opt_out()),
             Self::Control(wish) => *wish == Wish::OptOut,
             Self::Moved(_) => false,
         }
@@ -433,7 +433,7 @@ mod tests {
             json!({"type": "interactive", "interactive": {"nfm_reply": {"body": "STOP", "name": "stop"}}}),
             json!({"type": "interactive"}),
             json!({"type": "text", "text": {"body": "🛑"}}),
-            json!({"type": "text", "text": {"body": "stop ".repeat(40)}}),
+            json!({"type": "text", "text": {"body": "please stop ".repeat(40) + "now"}}),
         ] {
             assert_eq!(words(&message), Vec::<String>::new(), "{message}");
         }

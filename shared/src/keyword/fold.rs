@@ -6,11 +6,13 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{canonical_combining_class, decompose_canonical, decompose_compatible};
 
+use super::spelling::{Gap, Spelling};
+
 /// Takes from a text all that does not tell one keyword from another.
 ///
 /// - Compatibility forms (full width, mathematical letters, ligatures) and case become one, and `ı ł ø đ ħ ŧ æ œ` become
 ///   `i l o d h t ae oe`.
-/// - Invisible code points, the keycap frame and the Arabic tatweel go.
+/// - Invisible code points, control characters that are no white space, the keycap frame and the Arabic tatweel go.
 /// - Combining marks come off Latin, Greek, Cyrillic, Arabic and Hebrew letters, where people leave them out at will. In
 ///   every other script they are part of the spelling and stay.
 /// - All apostrophes become `'`, and each run of white space, dashes and `_` becomes one space.
@@ -31,15 +33,33 @@ pub fn fold(text: &str) -> String {
     for c in text.chars() {
         folding.push(c);
     }
-    folding.finish()
+    folding.finish().text
+}
+
+/// A folded text and what its letters join to.
+pub(super) struct Folded {
+    /// The text as [`fold()`] gives it.
+    pub text: String,
+    /// The letters without what parts them: `stop` of `s.t.o.p`. `None` unless the text is two letters or more, each parted
+    /// from the next by white space, by dots or by dashes, and all in the same way.
+    pub spelled: Option<String>,
 }
 
 /// Folds a text, unless it is certain before its end that more than so many scalar values will be left of it.
-pub(super) fn fold_short(text: &str, max_scalars: usize) -> Option<String> {
+pub(super) fn fold_short(text: &str, max_scalars: usize) -> Option<Folded> {
+    fold_up_to(Folding::default(), text, max_scalars)
+}
+
+/// Folds a short text, but leaves its letters their marks, and `ł` and its like as they are: `đừng` stays apart from `dừng`.
+pub(super) fn fold_marked(text: &str, max_scalars: usize) -> Option<String> {
+    let folding = Folding { keeps_marks: true, ..Folding::default() };
+    fold_up_to(folding, text, max_scalars).map(|folded| folded.text)
+}
+
+fn fold_up_to(mut folding: Folding, text: &str, max_scalars: usize) -> Option<Folded> {
     /// A scalar value is composed of up to 4 others, each of up to 4 bytes.
     const MAX_BYTES_DECOMPOSED: usize = 4 * 4;
 
-    let mut folding = Folding::default();
     for c in text.chars() {
         folding.push(c);
         if folding.end > max_scalars * MAX_BYTES_DECOMPOSED {
@@ -63,6 +83,10 @@ struct Folding {
     base: Base,
     /// Iotas below that wait for the other marks of their letter.
     iotas_below: usize,
+    /// Whether the text so far is spelled out letter by letter.
+    spelling: Spelling,
+    /// Whether marks stay that would come off.
+    keeps_marks: bool,
 }
 
 /// What a combining mark stands on.
@@ -88,6 +112,7 @@ const IOTA_BELOW: char = '\u{345}';
 
 impl Folding {
     fn push(&mut self, c: char) {
+        self.spelling.next_character();
         decompose_canonical(c, |c| match c {
             // Apostrophes that a compatibility decomposition would make spaces with a mark.
             '\u{B4}' | '\u{384}' | '\u{1FBD}' | '\u{1FBF}' => self.push_decomposed('\''),
@@ -100,9 +125,10 @@ impl Folding {
             // Most text is made of these; all that would be looked up for them is known.
             'a'..='z' | 'A'..='Z' => {
                 self.push_iotas_below();
-                self.push_lasting(c.to_ascii_lowercase(), Base::Bare);
+                self.push_letter(c.to_ascii_lowercase(), Base::Bare);
             }
             KEYCAP | TATWEEL => {}
+            _ if c.is_control() && !c.is_whitespace() => {}
             _ if CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c) => {}
             // Canonical order has it after the other marks, wherever it was typed. Before them, its letter would take
             // them over.
@@ -118,33 +144,43 @@ impl Folding {
 
     fn push_iotas_below(&mut self) {
         for _ in 0..std::mem::take(&mut self.iotas_below) {
-            self.push_ordered('ι');
+            self.spelling.letter(true);
+            self.push_lasting('ι', Base::Bare);
         }
     }
 
     fn push_ordered(&mut self, c: char) {
         let c = CaseMapper::new().simple_fold(c);
-        if let Some(latin) = spelled_out(c) {
-            return latin.chars().for_each(|c| self.push_lasting(c, Base::Bare));
+        if let Some(latin) = spelled_out(c).filter(|_| !self.keeps_marks) {
+            return latin.chars().for_each(|c| self.push_letter(c, Base::Bare));
         }
         let category = CodePointMapData::<GeneralCategory>::new().get(c);
         if is_apostrophe(c) {
-            self.push_inner('\'');
+            self.push_inner('\'', Gap::Other);
         } else if GeneralCategoryGroup::Letter.contains(category) {
-            self.push_lasting(c, if sheds_marks(c) { Base::Bare } else { Base::Marked });
+            self.push_letter(c, if sheds_marks(c) { Base::Bare } else { Base::Marked });
         } else if GeneralCategoryGroup::Number.contains(category) {
+            self.spelling.digit();
             self.push_lasting(c, Base::Marked);
         } else if GeneralCategoryGroup::Mark.contains(category) {
             match self.base {
-                Base::Bare => {}
+                Base::Bare if !self.keeps_marks => {}
+                Base::Bare => self.push_lasting(c, Base::Bare),
                 Base::Marked => self.push_lasting(c, Base::Marked),
-                Base::Neither => self.push_inner(c),
+                Base::Neither => self.push_inner(c, Gap::Other),
             }
-        } else if !is_gap(c) {
-            self.push_inner(c);
-        } else if !self.text.ends_with(' ') {
-            self.push_inner(' ');
+        } else {
+            match gap(c) {
+                None => self.push_inner(c, if is_dot(c) { Gap::Dot } else { Gap::Other }),
+                Some(gap) if self.text.ends_with(' ') => self.spelling.gap(gap),
+                Some(gap) => self.push_inner(' ', gap),
+            }
         }
+    }
+
+    fn push_letter(&mut self, c: char, base: Base) {
+        self.spelling.letter(is_rest_of_syllable(c));
+        self.push_lasting(c, base);
     }
 
     /// Takes a letter, a digit or a mark on one.
@@ -155,17 +191,22 @@ impl Folding {
     }
 
     /// Takes what stays only if letters or digits come before and after it.
-    fn push_inner(&mut self, c: char) {
+    fn push_inner(&mut self, c: char, gap: Gap) {
+        self.spelling.gap(gap);
         if !self.text.is_empty() {
             self.text.push(c);
         }
         self.base = Base::Neither;
     }
 
-    fn finish(mut self) -> String {
+    fn finish(mut self) -> Folded {
         self.push_iotas_below();
         self.text.truncate(self.end);
-        self.text.nfc().collect()
+        let is_letter = |c: &char| *c != ' ' && !is_dot(*c);
+        Folded {
+            spelled: self.spelling.is_whole().then(|| self.text.chars().filter(is_letter).nfc().collect()),
+            text: self.text.nfc().collect(),
+        }
     }
 }
 
@@ -194,8 +235,25 @@ fn is_apostrophe(c: char) -> bool {
         || matches!(c, '\u{5F3}' | '\u{7F4}' | '\u{7F5}')
 }
 
-fn is_gap(c: char) -> bool {
-    c == '_' || c.is_whitespace() || CodePointSetData::new::<Dash>().contains(c)
+/// The kind of gap that a character is, if it folds to a space.
+fn gap(c: char) -> Option<Gap> {
+    if c.is_whitespace() {
+        Some(Gap::Space)
+    } else if c == '_' {
+        Some(Gap::Other)
+    } else {
+        CodePointSetData::new::<Dash>().contains(c).then_some(Gap::Dash)
+    }
+}
+
+/// Whether it is a full stop or a dot of middle height.
+fn is_dot(c: char) -> bool {
+    matches!(c, '.' | '。' | '·' | '•' | '・')
+}
+
+/// Whether a letter belongs to the Hangul syllable that the letter before began: a vowel or a final consonant.
+fn is_rest_of_syllable(letter: char) -> bool {
+    matches!(letter, '\u{1160}'..='\u{11FF}')
 }
 
 /// Whether a letter is of a script in which combining marks are left out at will.

@@ -23,7 +23,7 @@ fn the_corpus_is_large_enough() {
     let corpus = corpus();
     let cases: Vec<Case> =
         corpus.lines().filter(|line| is_case(line)).filter_map(|line| Case::parse(line).ok()).collect();
-    let negatives = cases.iter().filter(|case| !case.matches).count();
+    let negatives = cases.iter().filter(|case| case.reading == Reading::None).count();
     assert!(cases.len() >= MIN_LINES, "only {} lines", cases.len());
     assert!(negatives >= MIN_NEGATIVES, "only {negatives} lines that match nothing");
 }
@@ -31,7 +31,15 @@ fn the_corpus_is_large_enough() {
 struct Case {
     keywords: Vec<Keyword>,
     text: String,
-    matches: bool,
+    reading: Reading,
+}
+
+/// By which keywords a text is read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reading {
+    Any,
+    OptOut,
+    None,
 }
 
 impl Case {
@@ -44,12 +52,13 @@ impl Case {
             .split(',')
             .map(|keyword| unescaped(keyword)?.parse().map_err(|error| format!("keyword {keyword}: {error}")))
             .collect::<Result<_, String>>()?;
-        let matches = match expected {
-            "match" => true,
-            "none" => false,
-            _ => return Err(format!("expects {expected:?} instead of match or none")),
+        let reading = match expected {
+            "match" => Reading::Any,
+            "opt_out" => Reading::OptOut,
+            "none" => Reading::None,
+            _ => return Err(format!("expects {expected:?} instead of match, opt_out or none")),
         };
-        Ok(Self { keywords, text: unescaped(text)?, matches })
+        Ok(Self { keywords, text: unescaped(text)?, reading })
     }
 }
 
@@ -64,11 +73,18 @@ fn failure(number: usize, line: &str) -> Option<String> {
     };
     let folded = fold(&case.text);
     let candidate = Candidate::new(&case.text);
-    let matches = candidate.as_ref().is_some_and(|said| case.keywords.iter().any(|keyword| keyword.matches(said)));
-
-    if matches != case.matches {
+    let is_read = |matches: fn(&Keyword, &Candidate) -> bool| {
+        candidate.as_ref().is_some_and(|said| case.keywords.iter().any(|keyword| matches(keyword, said)))
+    };
+    let reading = match (is_read(Keyword::matches), is_read(Keyword::matches_as_opt_out)) {
+        (true, true) => Reading::Any,
+        (false, true) => Reading::OptOut,
+        (false, false) => Reading::None,
+        (true, false) => return Some(format!("line {number} matches, but not as an opt-out: {line}")),
+    };
+    if reading != case.reading {
         let keywords: Vec<&str> = case.keywords.iter().map(Keyword::folded).collect();
-        return Some(format!("line {number}: {folded:?} among {keywords:?} is {matches}: {line}"));
+        return Some(format!("line {number}: {folded:?} among {keywords:?} is {reading:?}: {line}"));
     }
     if candidate.is_some_and(|said| said.folded() != folded) {
         return Some(format!("line {number}: the candidate is not the folded text: {line}"));

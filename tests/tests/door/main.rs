@@ -19,5 +19,6 @@ mod newest_wish;
 mod order;
 mod provider;
 mod read_units;
+mod readings;
 mod seals;
 mod webhooks;
