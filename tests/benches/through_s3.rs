@@ -39,7 +39,7 @@ async fn compare(rows: u64, suppressed: u64) {
     for (format, name) in [(Format::Csv, "csv"), (Format::Jsonl, "jsonl")] {
         let mut list = Vec::new();
         data::list(format, rows, 2, &mut list).unwrap();
-        let location = Location { bucket: local::BUCKET.to_owned(), key: format!("in.{name}") };
+        let location = Location { bucket: local::BUCKET.to_owned(), key: format!("demo/in.{name}") };
         let mut upload = Objects::new(world.system.s3().clone()).upload(location);
         upload.write(&mut list).await.unwrap();
         upload.finish().await.unwrap();
@@ -61,8 +61,8 @@ async fn filter(format: &str) {
     let s3 = aws_sdk_s3::Client::from_conf(Builder::from(&config).force_path_style(true).build());
     let store = Store::new(aws::dynamodb(&config), local::TABLE);
     let campaign = json!({"tenant_id": "demo", "category": "marketing",
-        "source": {"bucket": local::BUCKET, "key": format!("in.{format}"), "format": format, "column": "phone"},
-        "destination": {"bucket": local::BUCKET, "prefix": "out"}});
+        "source": {"bucket": local::BUCKET, "key": format!("demo/in.{format}"), "format": format, "column": "phone"},
+        "destination": {"bucket": local::BUCKET, "prefix": "demo/out"}});
     let event = serde_json::value::to_raw_value(&campaign).unwrap();
     let start = Instant::now();
     let answer = CampaignFilter::new(store, Objects::new(s3)).handle(event, None).await.unwrap();

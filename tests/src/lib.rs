@@ -260,6 +260,17 @@ impl World {
         }
     }
 
+    /// The type and the text of the campaign filter's error.
+    ///
+    /// # Panics
+    /// There is none.
+    pub async fn filter_error(&self, campaign: &Value) -> (String, String) {
+        let event = serde_json::value::to_raw_value(campaign).unwrap();
+        let outcome = self.system.functions().invoke("campaign-filter", event).await.unwrap();
+        let diagnostic = outcome.expect_err("an error");
+        (diagnostic.error_type, diagnostic.error_message)
+    }
+
     /// Every item of the table, in the order of the keys.
     pub async fn items(&self) -> Vec<Value> {
         let items = self.system.dynamodb().scan().table_name(local::TABLE).into_paginator().items().send();

@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::FilterError;
+use crate::keys::{below, check_bucket, check_key, check_prefix};
 use crate::list::Format;
 use crate::objects::Location;
 
@@ -51,21 +52,19 @@ pub struct Source {
     last_byte: Option<u64>,
 }
 
-/// Where lists go.
+/// Where lists go: below the tenant's id.
 #[derive(Debug, Deserialize)]
 pub struct Destination {
     /// The bucket.
     pub bucket: String,
-    /// What their keys begin with.
+    /// The beginning of their keys, with or without a slash at its end.
     pub prefix: String,
 }
 
 impl Destination {
-    /// Where the list of this name goes.
+    /// The location of the list of this name.
     pub(crate) fn location(&self, name: &str) -> Location {
-        let prefix = self.prefix.trim_end_matches('/');
-        let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-        Location { bucket: self.bucket.clone(), key }
+        Location { bucket: self.bucket.clone(), key: below(&self.prefix, name) }
     }
 }
 
@@ -112,7 +111,7 @@ impl Campaign {
         };
         let recipients = match (input.contacts, input.source) {
             (Some(_), Some(_)) => return Err(invalid("source: give either contacts or a source")),
-            (_, Some(source)) => Recipients::listed(source, input.destination)?,
+            (_, Some(source)) => Recipients::listed(&tenant, source, input.destination)?,
             (contacts, None) => {
                 let contacts = contacts.and_then(|contacts| serde_json::from_str(contacts.get()).ok());
                 let contacts: Vec<Box<RawValue>> =
@@ -125,7 +124,7 @@ impl Campaign {
 }
 
 impl Recipients {
-    fn listed(source: Value, destination: Option<Value>) -> Result<Self, FilterError> {
+    fn listed(tenant: &TenantId, source: Value, destination: Option<Value>) -> Result<Self, FilterError> {
         let source: Source = serde_json::from_value(source).map_err(|_| {
             invalid("source: give bucket, key, format (csv or jsonl) and, but for the field id, column")
         })?;
@@ -133,6 +132,12 @@ impl Recipients {
             .map(serde_json::from_value)
             .transpose()
             .map_err(|_| invalid("destination: give bucket and prefix"))?;
+        check_bucket("source.bucket", &source.location.bucket)?;
+        check_key("source.key", &source.location.key, tenant)?;
+        if let Some(destination) = &destination {
+            check_bucket("destination.bucket", &destination.bucket)?;
+            check_prefix("destination.prefix", &destination.prefix, LONGEST_NAME, tenant)?;
+        }
         match (source.first_byte, source.last_byte, destination) {
             (None, None, Some(destination)) => Ok(Self::Listed(source, destination)),
             (Some(first), Some(last), None) if first <= last && last - first < MAX_ROWS_BYTES => {
@@ -152,6 +157,9 @@ impl Recipients {
 
 /// Bytes of a range, at most: its rows have to fit an answer.
 const MAX_ROWS_BYTES: u64 = 1024 * 1024;
+
+/// The longest name of a list that is written.
+const LONGEST_NAME: &str = "eligible.jsonl";
 
 /// The field with the id where nothing else is said.
 fn id() -> String {

@@ -144,8 +144,8 @@ mod tests {
             "campaign_id": "spring-1", "total": 1000, "summary": "50 contacts skipped (opted-out)",
             "counts": {"eligible": 950, "opted_out": 50, "blocked": 0, "provider_stopped": 0, "not_opted_in": 0,
                        "duplicate": 0, "invalid": 0},
-            "eligible": {"bucket": "campaigns", "key": "spring-1/eligible.csv"},
-            "batches": {"bucket": "campaigns", "key": "spring-1/batches.json", "count": count},
+            "eligible": {"bucket": "campaigns", "key": "demo/spring-1/eligible.csv"},
+            "batches": {"bucket": "campaigns", "key": "demo/spring-1/batches.json", "count": count},
         });
         read(&filtered, batches)?.report()
     }

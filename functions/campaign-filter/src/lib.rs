@@ -6,6 +6,7 @@
 mod campaign;
 mod campaign_report;
 mod given;
+mod keys;
 pub mod list;
 mod object_list;
 pub mod objects;

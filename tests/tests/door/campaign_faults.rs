@@ -119,17 +119,17 @@ async fn a_list_is_not_written_where_any_one_shard_cannot_be_read() {
     let rows: Vec<String> =
         (0..20_000).map(|row| format!("{{\"id\":\"+1415{row:07}\",\"x\":\"{filler}\"}}\n")).collect();
     let list = rows.concat().into_bytes();
-    let object = world.system.s3().put_object().bucket(local::BUCKET).key("in.jsonl");
+    let object = world.system.s3().put_object().bucket(local::BUCKET).key("demo/in.jsonl");
     object.body(list.into()).send().await.unwrap();
     let campaign = json!({"tenant_id": "demo", "category": "marketing",
-        "source": {"bucket": local::BUCKET, "key": "in.jsonl", "format": "jsonl"},
-        "destination": {"bucket": local::BUCKET, "prefix": "out"}});
+        "source": {"bucket": local::BUCKET, "key": "demo/in.jsonl", "format": "jsonl"},
+        "destination": {"bucket": local::BUCKET, "prefix": "demo/out"}});
     for shard in 0..16 {
         world.calls.fail("Query", iter::repeat_n(Fault::Pass, shard).chain([Fault::Denied]));
         assert_eq!(world.filter(&campaign).await.unwrap_err(), "StoreUnavailable", "{shard}");
         world.calls.forgive();
     }
-    let written = world.system.s3().list_objects_v2().bucket(local::BUCKET).prefix("out").send().await.unwrap();
+    let written = world.system.s3().list_objects_v2().bucket(local::BUCKET).prefix("demo/out").send().await.unwrap();
     assert_eq!(written.key_count(), Some(0));
     assert_eq!(world.filter(&campaign).await.unwrap()["counts"]["eligible"], 20_000);
 }

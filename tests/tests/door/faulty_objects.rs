@@ -78,7 +78,7 @@ async fn filter(faulty: &Faulty) -> Result<Answer, FilterError> {
     let client = Client::from_conf(world.system.s3().config().to_builder().endpoint_url(endpoint).build());
     let filter = CampaignFilter::new(world.system.store().clone(), Objects::new(client));
     let campaign = json!({"tenant_id": "demo", "category": "marketing",
-        "source": {"bucket": "any", "key": "in.jsonl", "format": "jsonl"}, "destination": {"bucket": "any", "prefix": "out"}});
+        "source": {"bucket": "any", "key": "demo/in.jsonl", "format": "jsonl"}, "destination": {"bucket": "any", "prefix": "demo/out"}});
     filter.handle(serde_json::value::to_raw_value(&campaign).unwrap(), None).await
 }
 
@@ -90,7 +90,7 @@ async fn a_read_that_breaks_off_is_made_again_and_nobody_is_left_out() {
     assert_eq!((report.total, report.counts.eligible, report.counts.opted_out), (100, 99, 1));
     let orders = faulty.0.lock().unwrap();
     assert!(orders.reads > 2);
-    let eligible = String::from_utf8_lossy(&orders.written["/any/out/eligible.jsonl"]);
+    let eligible = String::from_utf8_lossy(&orders.written["/any/demo/out/eligible.jsonl"]);
     assert!(eligible.contains("+14155560041") && !eligible.contains("+14155560042"));
 }
 
@@ -108,10 +108,10 @@ async fn a_list_that_cannot_be_read_to_its_end_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn the_eligible_are_nowhere_where_another_list_cannot_be_written() {
-    for refused in ["/any/out/skipped.csv", "/any/out/batches.json"] {
+    for refused in ["/any/demo/out/skipped.csv", "/any/demo/out/batches.json"] {
         let faulty = Faulty::default();
         faulty.0.lock().unwrap().refused = Some(refused);
         assert!(matches!(filter(&faulty).await, Err(FilterError::InvalidCampaign(_))), "{refused}");
-        assert!(!faulty.0.lock().unwrap().written.contains_key("/any/out/eligible.jsonl"));
+        assert!(!faulty.0.lock().unwrap().written.contains_key("/any/demo/out/eligible.jsonl"));
     }
 }

@@ -28,7 +28,7 @@ async fn text(world: &World, location: &Value) -> Option<String> {
 fn campaign(key: &str, format: &str, column: &str) -> Value {
     json!({"tenant_id": "demo", "campaign_id": "spring-1", "category": "marketing",
         "source": {"bucket": local::BUCKET, "key": key, "format": format, "column": column},
-        "destination": {"bucket": local::BUCKET, "prefix": "out/spring-1"}})
+        "destination": {"bucket": local::BUCKET, "prefix": "demo/out/spring-1"}})
 }
 
 /// A world in which one person opted out and one is blocked.
@@ -43,15 +43,15 @@ async fn world() -> World {
 async fn a_list_of_csv_is_parted_into_eligible_and_skipped_byte_for_byte() {
     let world = world().await;
     let list = "\u{feff}name,Phone\r\n\"A, B\",+1 415 555 0100\r\nB,14155550101\r\n\"C\n\",\"+14155550102\"\r\nD,nobody\r\nE,(415) 5\r\nF,0014155550100\r\nG,+14155550103";
-    put(&world, "in.csv", list).await;
-    let answer = world.filter(&campaign("in.csv", "csv", "Phone")).await.unwrap();
+    put(&world, "demo/in.csv", list).await;
+    let answer = world.filter(&campaign("demo/in.csv", "csv", "Phone")).await.unwrap();
     assert_eq!(
         answer["counts"],
         json!({"eligible": 2, "opted_out": 1, "blocked": 1, "provider_stopped": 0,
         "not_opted_in": 0, "duplicate": 1, "invalid": 2})
     );
     assert_eq!((&answer["campaign_id"], &answer["total"]), (&json!("spring-1"), &json!(7)));
-    assert_eq!(answer["eligible"], json!({"bucket": local::BUCKET, "key": "out/spring-1/eligible.csv"}));
+    assert_eq!(answer["eligible"], json!({"bucket": local::BUCKET, "key": "demo/out/spring-1/eligible.csv"}));
     let eligible = "\u{feff}name,Phone\r\n\"A, B\",+1 415 555 0100\r\nG,+14155550103";
     assert_eq!(text(&world, &answer["eligible"]).await.unwrap(), eligible);
     let skipped = "line,contact,reason\n3,14155550101,opted_out\n4,+14155550102,blocked\n6,nobody,invalid\n7,(415) 5,invalid\n8,0014155550100,duplicate\n";
@@ -62,7 +62,7 @@ async fn a_list_of_csv_is_parted_into_eligible_and_skipped_byte_for_byte() {
 #[tokio::test]
 async fn the_rows_of_a_batch_come_as_contacts_and_whoever_stopped_since_is_skipped() {
     let world = world().await;
-    for (name, format, column) in [("in.csv", "csv", "phone"), ("in.jsonl", "jsonl", "phone")] {
+    for (name, format, column) in [("demo/in.csv", "csv", "phone"), ("demo/in.jsonl", "jsonl", "phone")] {
         let mut list = if format == "csv" { "phone,name\n".to_owned() } else { String::new() };
         for number in 0..1_200 {
             match format {
@@ -96,8 +96,8 @@ async fn explicit_opt_in_is_asked_of_lists_as_well() {
     let world = world().await;
     world.change_settings(|settings| settings["require_opt_in"] = true.into()).await;
     world.says("+14155550110", "START").await;
-    put(&world, "in.jsonl", "\"+14155550110\"\n\"+14155550111\"\n").await;
-    let answer = world.filter(&campaign("in.jsonl", "jsonl", "id")).await.unwrap();
+    put(&world, "demo/in.jsonl", "\"+14155550110\"\n\"+14155550111\"\n").await;
+    let answer = world.filter(&campaign("demo/in.jsonl", "jsonl", "id")).await.unwrap();
     assert_eq!(answer["summary"], "1 contact skipped (not-opted-in)");
     assert_eq!(text(&world, &answer["eligible"]).await.unwrap(), "\"+14155550110\"\n");
 }
@@ -119,9 +119,9 @@ async fn a_long_list_is_compared_with_the_whole_suppression_list() {
     for number in ["+14155560007", "+14155560008", STOPPED] {
         writeln!(list, "{number},{filler}").unwrap();
     }
-    put(&world, "in.csv", list).await;
+    put(&world, "demo/in.csv", list).await;
     world.calls.reset();
-    let answer = world.filter(&campaign("in.csv", "csv", "phone")).await.unwrap();
+    let answer = world.filter(&campaign("demo/in.csv", "csv", "phone")).await.unwrap();
     assert_eq!(world.calls.count("BatchGetItem"), 1, "the settings, and nobody by name");
     assert_eq!(
         answer["counts"],
@@ -134,18 +134,18 @@ async fn a_long_list_is_compared_with_the_whole_suppression_list() {
 #[tokio::test]
 async fn what_is_no_list_is_refused_by_its_field_and_nothing_is_written() {
     let world = world().await;
-    put(&world, "in.csv", "name,phone\nA,+14155550100\n").await;
+    put(&world, "demo/in.csv", "name,phone\nA,+14155550100\n").await;
     let refused = [
-        campaign("nowhere.csv", "csv", "phone"),
-        campaign("in.csv", "csv", "mobile"),
-        campaign("in.csv", "xlsx", "phone"),
+        campaign("demo/nowhere.csv", "csv", "phone"),
+        campaign("demo/in.csv", "csv", "mobile"),
+        campaign("demo/in.csv", "xlsx", "phone"),
         {
-            let mut both = campaign("in.csv", "csv", "phone");
+            let mut both = campaign("demo/in.csv", "csv", "phone");
             both["contacts"] = json!([]);
             both
         },
         {
-            let mut nowhere = campaign("in.csv", "csv", "phone");
+            let mut nowhere = campaign("demo/in.csv", "csv", "phone");
             nowhere.as_object_mut().unwrap().remove("destination");
             nowhere
         },
@@ -153,8 +153,44 @@ async fn what_is_no_list_is_refused_by_its_field_and_nothing_is_written() {
     for campaign in refused {
         assert_eq!(world.filter(&campaign).await.unwrap_err(), "InvalidCampaign", "{campaign}");
     }
-    let location = json!({"bucket": local::BUCKET, "key": "out/spring-1/eligible.csv"});
+    let location = json!({"bucket": local::BUCKET, "key": "demo/out/spring-1/eligible.csv"});
     assert_eq!(text(&world, &location).await, None);
+}
+
+#[tokio::test]
+async fn lists_of_other_tenants_are_neither_read_nor_written() {
+    let world = world().await;
+    world.register("200", "acme").await;
+    let list = "phone\n+14155550110\n";
+    let elsewhere =
+        ["acme/in.csv", "demo2/in.csv", "in.csv", "demo/../acme/in.csv", "demo//in.csv", "", "demo", "demo/"];
+    for key in ["acme/in.csv", "demo2/in.csv", "in.csv", "demo/in.csv"] {
+        put(&world, key, list).await;
+    }
+    let refused = async |campaign: &Value, field: &str| {
+        let (kind, text) = world.filter_error(campaign).await;
+        assert_eq!(kind, "InvalidCampaign", "{campaign}");
+        assert!(text.starts_with(&format!("{field}: ")), "{campaign}: {text}");
+    };
+    for key in elsewhere {
+        let mut whole = campaign(key, "csv", "phone");
+        refused(&whole, "source.key").await;
+        whole.as_object_mut().unwrap().remove("destination");
+        whole["source"]["first_byte"] = 6.into();
+        whole["source"]["last_byte"] = 18.into();
+        refused(&whole, "source.key").await;
+    }
+    for prefix in ["acme", "acme/", "demo2/spring-1", "demo", "", "demo/../acme", "demo//acme"] {
+        let mut campaign = campaign("demo/in.csv", "csv", "phone");
+        campaign["destination"]["prefix"] = prefix.into();
+        refused(&campaign, "destination.prefix").await;
+    }
+    let objects = world.system.s3().list_objects_v2().bucket(local::BUCKET).send().await.unwrap();
+    assert_eq!(objects.key_count(), Some(4));
+    let mut campaign = campaign("demo/in.csv", "csv", "phone");
+    campaign["destination"]["prefix"] = "demo/".into();
+    let answer = world.filter(&campaign).await.unwrap();
+    assert_eq!(answer["eligible"]["key"], "demo/eligible.csv");
 }
 
 #[tokio::test]
@@ -164,27 +200,27 @@ async fn a_list_fails_closed_where_part_of_the_suppression_list_cannot_be_read()
     for number in 0..100 {
         writeln!(list, "\"+141555601{number:02}\"").unwrap();
     }
-    put(&world, "in.jsonl", list).await;
+    put(&world, "demo/in.jsonl", list).await;
     for operation in ["Query", "BatchGetItem"] {
         world.calls.fail(operation, [tests::Fault::Denied]);
-        assert_eq!(world.filter(&campaign("in.jsonl", "jsonl", "id")).await.unwrap_err(), "StoreUnavailable");
+        assert_eq!(world.filter(&campaign("demo/in.jsonl", "jsonl", "id")).await.unwrap_err(), "StoreUnavailable");
         world.calls.forgive();
     }
-    let location = json!({"bucket": local::BUCKET, "key": "out/spring-1/eligible.jsonl"});
+    let location = json!({"bucket": local::BUCKET, "key": "demo/out/spring-1/eligible.jsonl"});
     assert_eq!(text(&world, &location).await, None);
-    world.filter(&campaign("in.jsonl", "jsonl", "id")).await.unwrap();
+    world.filter(&campaign("demo/in.jsonl", "jsonl", "id")).await.unwrap();
     assert!(text(&world, &location).await.is_some());
 }
 
 #[tokio::test]
 async fn a_list_that_is_too_long_for_the_time_left_ends_in_time_and_leaves_nothing() {
     let world = world().await;
-    put(&world, "in.jsonl", "\"+14155550100\"\n").await;
+    put(&world, "demo/in.jsonl", "\"+14155550100\"\n").await;
     let filter = CampaignFilter::new(world.system.store().clone(), Objects::new(world.system.s3().clone()));
-    let event = || serde_json::value::to_raw_value(&campaign("in.jsonl", "jsonl", "id")).unwrap();
+    let event = || serde_json::value::to_raw_value(&campaign("demo/in.jsonl", "jsonl", "id")).unwrap();
     let past = Instant::now() - Duration::from_secs(1);
     assert!(matches!(filter.handle(event(), Some(past)).await, Err(FilterError::OutOfTime)));
-    let location = json!({"bucket": local::BUCKET, "key": "out/spring-1/eligible.jsonl"});
+    let location = json!({"bucket": local::BUCKET, "key": "demo/out/spring-1/eligible.jsonl"});
     assert_eq!(text(&world, &location).await, None);
     let enough = Instant::now() + Duration::from_mins(5);
     filter.handle(event(), Some(enough)).await.unwrap();
@@ -194,20 +230,20 @@ async fn a_list_that_is_too_long_for_the_time_left_ends_in_time_and_leaves_nothi
 #[tokio::test]
 async fn staff_that_switches_somebody_on_is_heeded_by_the_next_list() {
     let world = world().await;
-    put(&world, "in.jsonl", format!("\"{STOPPED}\"\n")).await;
-    let report = world.filter(&campaign("in.jsonl", "jsonl", "id")).await.unwrap();
+    put(&world, "demo/in.jsonl", format!("\"{STOPPED}\"\n")).await;
+    let report = world.filter(&campaign("demo/in.jsonl", "jsonl", "id")).await.unwrap();
     assert_eq!(report["summary"], "1 contact skipped (opted-out)");
     let path = format!("/contacts/{STOPPED}/consent");
     world.ask(Method::PUT, &path, Some(json!({"status": "opted_in"}))).await.expect(StatusCode::OK);
-    let report = world.filter(&campaign("in.jsonl", "jsonl", "id")).await.unwrap();
+    let report = world.filter(&campaign("demo/in.jsonl", "jsonl", "id")).await.unwrap();
     assert_eq!(report["summary"], "0 contacts skipped");
 }
 
 #[tokio::test]
 async fn rows_are_read_of_no_other_version_of_the_list_and_of_no_half_rows() {
     let world = world().await;
-    put(&world, "in.csv", "name,phone\nA,+14155550110\nB,+14155550111\n").await;
-    let answer = world.filter(&campaign("in.csv", "csv", "phone")).await.unwrap();
+    put(&world, "demo/in.csv", "name,phone\nA,+14155550110\nB,+14155550111\n").await;
+    let answer = world.filter(&campaign("demo/in.csv", "csv", "phone")).await.unwrap();
     let key = answer["eligible"]["key"].as_str().unwrap();
     let rows = |first: u64, last: u64| {
         let mut rows = campaign(key, "csv", "phone");
@@ -232,7 +268,7 @@ async fn a_list_is_never_replaced_by_what_comes_of_it() {
     let world = world().await;
     let list = format!("phone\n{STOPPED}\n+14155550110\n");
     for name in ["eligible.csv", "skipped.csv", "batches.json"] {
-        let key = format!("out/spring-1/{name}");
+        let key = format!("demo/out/spring-1/{name}");
         put(&world, &key, list.clone()).await;
         assert_eq!(world.filter(&campaign(&key, "csv", "phone")).await.unwrap_err(), "InvalidCampaign");
         assert_eq!(text(&world, &json!({"bucket": local::BUCKET, "key": key})).await.unwrap(), list);
@@ -242,8 +278,8 @@ async fn a_list_is_never_replaced_by_what_comes_of_it() {
 #[tokio::test]
 async fn a_carriage_return_within_a_row_hides_nobody() {
     let world = world().await;
-    put(&world, "in.csv", format!("phone,name\r\n+14155550110,A\r{STOPPED},B\r\n+14155550111,C\r\n")).await;
-    let answer = world.filter(&campaign("in.csv", "csv", "phone")).await.unwrap();
+    put(&world, "demo/in.csv", format!("phone,name\r\n+14155550110,A\r{STOPPED},B\r\n+14155550111,C\r\n")).await;
+    let answer = world.filter(&campaign("demo/in.csv", "csv", "phone")).await.unwrap();
     assert_eq!((&answer["counts"]["eligible"], &answer["counts"]["invalid"]), (&json!(1), &json!(1)));
     assert!(!text(&world, &answer["eligible"]).await.unwrap().contains(STOPPED));
 }
