@@ -36,6 +36,7 @@ fn csv_field() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         6 => id().prop_map(String::into_bytes),
         2 => id().prop_map(quoted),
+        2 => select(vec!["", " ", "\"\"", "\" \""]).prop_map(|cell| cell.as_bytes().to_vec()),
         1 => "[a-z\"\r\n,é]{0,6}".prop_map(quoted),
         1 => "[a-z\" \ré]{0,6}".prop_map(String::into_bytes),
         1 => vec(any::<u8>(), 0..4),
@@ -47,7 +48,16 @@ fn csv() -> impl Strategy<Value = Vec<u8>> {
     let rows = vec((row, select(vec!["\n", "\n", "\r\n"])), 0..30);
     (
         select(vec!["", "\u{feff}"]),
-        select(vec!["phone", "name,phone", "\"phone\",x", "a,\"b\nc\", phone \r"]),
+        select(vec![
+            "phone",
+            "name,phone",
+            "\"phone\",x",
+            "a,\"b\nc\", phone \r",
+            "phone,user_id",
+            "\"user_id\",phone",
+            "phone,x, user_id ",
+            "user_id,name,phone\r",
+        ]),
         rows,
         "[\r\n]{0,2}",
     )
@@ -275,6 +285,14 @@ proptest! {
     }
 
     #[test]
+    fn of_any_csv_that_names_people_by_user_id_alone_the_same_rows_stay(
+        rows in vec(csv_field(), 0..30), blocks in vec(1usize..60, 1..5), people in people(),
+    ) {
+        let file = [&b"user_id\n"[..], &rows.join(&b"\n"[..])].concat();
+        check(Format::Csv, "user_id", &file, &blocks, MARKETING, people)?;
+    }
+
+    #[test]
     fn of_any_json_lines_exactly_the_rows_stay_that_plain_rules_keep(
         file in jsonl(), blocks in vec(1usize..60, 1..5), category in category(), people in people(),
     ) {
@@ -286,7 +304,9 @@ proptest! {
         csv in "[\",\r\n 1é]{0,60}",
         jsonl in "[\\{\\}\":,\r\n 1\\\\]{0,60}", blocks in vec(1usize..9, 1..5), people in people(),
     ) {
-        check(Format::Csv, "phone", format!("phone,x\n{csv}").as_bytes(), &blocks, MARKETING, people.clone())?;
+        for header in ["phone,x", "phone,user_id"] {
+            check(Format::Csv, "phone", format!("{header}\n{csv}").as_bytes(), &blocks, MARKETING, people.clone())?;
+        }
         check(Format::Jsonl, "id", jsonl.as_bytes(), &blocks, MARKETING, people)?;
     }
 }
@@ -302,6 +322,8 @@ fn a_list_whose_column_is_not_plain_is_no_list() {
     assert_eq!(fed("name,Phone\n"), Err("source.column: the list has no column of this name".to_owned()));
     assert_eq!(fed(""), Err("source.column: the list has no column of this name".to_owned()));
     assert_eq!(fed("phone,phone\n"), Err("source.column: the list has several columns of this name".to_owned()));
+    let user_ids = "source: the list has several columns `user_id`; keep one of them";
+    assert_eq!(fed("phone,user_id,name, user_id\n"), Err(user_ids.to_owned()));
     assert_eq!(fed("phone"), Ok(()));
     let returns = "source: lines end with a carriage return alone; save the list with LF or CRLF";
     assert_eq!(fed("phone,name\r14155550100,A\r14155550101,B\r"), Err(returns.to_owned()));

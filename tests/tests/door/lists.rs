@@ -8,7 +8,7 @@ use axum::http::{Method, StatusCode};
 use campaign_filter::objects::Objects;
 use campaign_filter::{CampaignFilter, FilterError};
 use serde_json::{Value, json};
-use tests::World;
+use tests::{World, webhook};
 use tokio::time::Instant;
 
 const STOPPED: &str = "+14155550101";
@@ -57,6 +57,69 @@ async fn a_list_of_csv_is_parted_into_eligible_and_skipped_byte_for_byte() {
     let skipped = "line,contact,reason\n3,14155550101,opted_out\n4,+14155550102,blocked\n6,nobody,invalid\n7,(415) 5,invalid\n8,0014155550100,duplicate\n";
     assert_eq!(text(&world, &answer["skipped"]).await.unwrap(), skipped);
     assert_eq!(answer["batches"]["count"], 1);
+}
+
+/// A customer who hides the number writes `STOP`.
+async fn stops(world: &World, user_id: &str) {
+    world.wait(1);
+    let mut stop = webhook(&[world.message("", "STOP").without("from").json()]);
+    stop["entry"][0]["changes"][0]["value"]["messages"][0]["from_user_id"] = user_id.into();
+    assert_eq!(world.post_webhook(&stop).await, StatusCode::OK);
+}
+
+/// The campaign for the first batch of the list that a campaign made.
+async fn first_batch(world: &World, answer: &Value, format: &str) -> Value {
+    let batches: Value = serde_json::from_str(&text(world, &answer["batches"]).await.unwrap()).unwrap();
+    let mut rows = campaign(answer["eligible"]["key"].as_str().unwrap(), format, "phone");
+    rows.as_object_mut().unwrap().remove("destination");
+    for place in ["first_byte", "last_byte"] {
+        rows["source"][place] = batches[0][place].clone();
+    }
+    rows
+}
+
+#[tokio::test]
+async fn a_csv_column_user_id_counts_as_an_objects_field_does() {
+    for (format, stopped, later) in [("csv", "US.11", "US.12"), ("jsonl", "US.21", "US.22")] {
+        let world = world().await;
+        stops(&world, stopped).await;
+        let row = |phone: &str, user_id: Option<&str>| match (format, user_id) {
+            ("csv", user_id) => format!("{phone},N,{}\n", user_id.unwrap_or_default()),
+            (_, Some(user_id)) => format!("{{\"phone\": \"{phone}\", \"user_id\": \"{user_id}\"}}\n"),
+            (_, None) => format!("{{\"phone\": \"{phone}\", \"user_id\": null}}\n"),
+        };
+        let head = if format == "csv" { "phone,name,user_id\n" } else { "" };
+        let list = [
+            head.to_owned(),
+            row("+14155550110", Some(stopped)),
+            row("+14155550111", None),
+            row("+14155550112", Some(later)),
+            row("+14155550113", Some(later)),
+            row(STOPPED, None),
+        ];
+        let key = format!("demo/in.{format}");
+        put(&world, &key, list.concat()).await;
+        let answer = world.filter(&campaign(&key, format, "phone")).await.unwrap();
+        assert_eq!(answer["summary"], "2 contacts skipped (opted-out), 1 contact skipped (duplicate)", "{format}");
+        let eligible = [head, &list[2], &list[3]].concat();
+        assert_eq!(text(&world, &answer["eligible"]).await.unwrap(), eligible);
+
+        let batch = first_batch(&world, &answer, format).await;
+        assert_eq!(world.filter(&batch).await.unwrap()["counts"]["eligible"], 2);
+        stops(&world, later).await;
+        let report = world.filter(&batch).await.unwrap();
+        assert_eq!(report["skipped"], json!([{"contact": "+14155550112", "reason": "opted_out"}]), "{format}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_named_by_user_ids_alone_is_filtered_by_them() {
+    let world = world().await;
+    stops(&world, "US.1").await;
+    put(&world, "demo/in.csv", "user_id\nUS.1\nUS.2\nUS.2\n\"\"\n").await;
+    let answer = world.filter(&campaign("demo/in.csv", "csv", "user_id")).await.unwrap();
+    let summary = "1 contact skipped (invalid), 1 contact skipped (duplicate), 1 contact skipped (opted-out)";
+    assert_eq!((&answer["counts"]["eligible"], &answer["summary"]), (&json!(1), &json!(summary)));
 }
 
 #[tokio::test]

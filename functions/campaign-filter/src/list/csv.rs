@@ -11,11 +11,13 @@ use memchr::{memchr, memchr_iter, memchr2};
 use super::number;
 use super::window::{Whose, Window};
 
-/// CSV whose ids are in one column.
+/// The columns of a CSV list that hold ids, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Csv {
-    /// Which column, counted from 0.
+    /// The column of the id.
     pub(super) column: usize,
+    /// The column of a second id, where the list has one. Its cells may be empty.
+    pub(super) user_id: Option<usize>,
 }
 
 /// How many bytes without a quote are worth to be looked at together.
@@ -48,8 +50,10 @@ pub(super) struct Header<'a> {
 
 /// A row of any kind.
 struct Row<'a> {
-    /// The field of the column.
-    field: Option<&'a [u8]>,
+    /// The field in the column of the id, as it stands.
+    id: Option<&'a [u8]>,
+    /// The field in the column of the second id, as it stands.
+    user_id: Option<&'a [u8]>,
     /// Where the next row begins.
     next: usize,
     has_return: bool,
@@ -90,7 +94,7 @@ impl Csv {
 
     /// Adds a row of any kind, and answers where the next one begins; none if it does not end within the bytes.
     pub(super) fn row(self, bytes: &[u8], start: usize, end: bool, window: &mut Window) -> Option<usize> {
-        let Row { field, next, has_return, is_open } = self.read_row(bytes, start, end)?;
+        let Row { id, user_id, next, has_return, is_open } = self.read_row(bytes, start, end)?;
         window.is_open |= is_open;
         let row = &bytes[start..next];
         let whose = if content(row).is_empty() {
@@ -98,8 +102,8 @@ impl Csv {
         } else if has_return {
             Whose::NOBODY
         } else {
-            let text = field.map(unquoted);
-            window.whose([text.as_deref().and_then(|text| str::from_utf8(text).ok()), None])
+            let (id, user_id) = (id.map(unquoted), user_id.map(unquoted));
+            whose(window, id.as_deref().unwrap_or_default(), user_id.as_deref())
         };
         let more_lines = memchr_iter(b'\n', &row[..row.len() - 1]).count() as u64;
         if more_lines > 0 {
@@ -111,7 +115,7 @@ impl Csv {
 
     /// The text in the column of a row.
     pub(super) fn contact(self, row: &[u8]) -> Cow<'_, [u8]> {
-        self.read_row(row, 0, true).and_then(|row| row.field).map_or(Cow::Borrowed(b""), unquoted)
+        self.read_row(row, 0, true).and_then(|row| row.id).map_or(Cow::Borrowed(b""), unquoted)
     }
 
     /// Whose a row without quotes is. It has so many of the bytes before its line break.
@@ -124,31 +128,27 @@ impl Csv {
         if has_returns && memchr(b'\r', row).is_some() {
             return Whose::NOBODY;
         }
-        let mut start = 0;
-        for _ in 0..self.column {
-            match memchr(b',', &row[start..]) {
-                Some(length) => start += length + 1,
-                None => return Whose::NOBODY,
-            }
-        }
-        if let Some((number, length)) = number::leading(&bytes[start..]) {
+        let Some(start) = field_start(row, self.column) else { return Whose::NOBODY };
+        let user_id = self.user_id.and_then(|column| Some(plain_field(&row[field_start(row, column)?..])));
+        if user_id.is_none_or(<[u8]>::is_empty)
+            && let Some((number, length)) = number::leading(&bytes[start..])
             // Digits do not reach beyond the row.
-            if row.get(start + length).is_none_or(|&byte| byte == b',') {
-                return Whose::number(number);
-            }
+            && row.get(start + length).is_none_or(|&byte| byte == b',')
+        {
+            return Whose::number(number);
         }
-        let field = &row[start..];
-        let field = &field[..memchr(b',', field).unwrap_or(field.len())];
-        window.whose([str::from_utf8(field).ok(), None])
+        whose(window, plain_field(&row[start..]), user_id)
     }
 
     /// The row that begins at `start`; none if it does not end within the bytes.
     fn read_row(self, bytes: &[u8], start: usize, end: bool) -> Option<Row<'_>> {
-        let mut row = Row { field: None, next: start, has_return: false, is_open: false };
+        let mut row = Row { id: None, user_id: None, next: start, has_return: false, is_open: false };
         for column in 0.. {
             let field = field(bytes, row.next, end)?;
             if column == self.column {
-                row.field = Some(field.raw);
+                row.id = Some(field.raw);
+            } else if Some(column) == self.user_id {
+                row.user_id = Some(field.raw);
             }
             row.next = field.next;
             row.has_return |= field.has_return;
@@ -159,6 +159,31 @@ impl Csv {
         }
         Some(row)
     }
+}
+
+/// Whose a row is, by what its cells say. A second id that is only spaces is none.
+fn whose(window: &mut Window, id: &[u8], user_id: Option<&[u8]>) -> Whose {
+    let user_id = user_id.filter(|text| !text.trim_ascii().is_empty());
+    match (str::from_utf8(id), user_id.map(str::from_utf8).transpose()) {
+        (Ok(id), Ok(user_id)) => window.whose([Some(id), user_id]),
+        _ => Whose::NOBODY,
+    }
+}
+
+/// Where a column begins in a row without quotes; none if the row is too short.
+#[inline]
+fn field_start(row: &[u8], column: usize) -> Option<usize> {
+    let mut start = 0;
+    for _ in 0..column {
+        start += memchr(b',', &row[start..])? + 1;
+    }
+    Some(start)
+}
+
+/// The field without quotes that the bytes begin with.
+#[inline]
+fn plain_field(bytes: &[u8]) -> &[u8] {
+    &bytes[..memchr(b',', bytes).unwrap_or(bytes.len())]
 }
 
 /// The header row that the bytes begin with; none if it does not end within them.

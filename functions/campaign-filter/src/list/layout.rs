@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::csv::{self, Csv};
 use super::jsonl::JsonLines;
+use super::recipient::USER_ID;
 use super::window::Window;
 use super::{LONGEST_ROW, ListError};
 
@@ -36,7 +37,7 @@ impl Layout {
     /// too few to tell; `end` says that nothing follows them.
     ///
     /// # Errors
-    /// A CSV list has no header row with this column, or with it twice.
+    /// A CSV list has no header row with this column, or has it or the column `user_id` twice.
     pub fn read(format: Format, column: &str, bytes: &[u8], end: bool) -> Result<Option<(Self, usize)>, ListError> {
         if !end && bytes.len() < BYTE_ORDER_MARK.len() {
             return Ok(None);
@@ -58,13 +59,23 @@ impl Layout {
         if header.length > LONGEST_ROW {
             return Err(ListError::LongRow(1));
         }
-        let mut columns =
-            header.names.iter().enumerate().filter(|(_, name)| name.trim_ascii() == column.trim().as_bytes());
-        match (columns.next(), columns.next()) {
-            (Some((column, _)), None) => Ok(Some((Self(Kind::Csv(Csv { column })), mark + header.length))),
-            (None, _) => Err(ListError::NoColumn),
-            (Some(_), Some(_)) => Err(ListError::SeveralColumns),
-        }
+        let only = |wanted: &str| {
+            let is_it = |name: &[u8]| name.trim_ascii() == wanted.as_bytes();
+            let mut columns = (0..).zip(&header.names).filter(|(_, name)| is_it(name)).map(|(column, _)| column);
+            (columns.next(), columns.next().is_some())
+        };
+        let column = column.trim();
+        let id = match only(column) {
+            (Some(id), false) => id,
+            (None, _) => return Err(ListError::NoColumn),
+            (Some(_), true) => return Err(ListError::SeveralColumns),
+        };
+        // Where the id itself is a user id, there is no second one.
+        let user_id = match only(USER_ID) {
+            (Some(_), true) => return Err(ListError::SeveralUserIds),
+            (user_id, _) => user_id.filter(|&user_id| user_id != id),
+        };
+        Ok(Some((Self(Kind::Csv(Csv { column: id, user_id })), mark + header.length)))
     }
 
     /// What the list is written in.

@@ -77,6 +77,9 @@ pub enum ListError {
     /// The header row has the column more than once.
     #[error("source.column: the list has several columns of this name")]
     SeveralColumns,
+    /// The header row has the column of second ids more than once.
+    #[error("source: the list has several columns `{user_id}`; keep one of them", user_id = recipient::USER_ID)]
+    SeveralUserIds,
     /// A row has no end.
     #[error("line {0}: the row has more than 64 KiB; is a quote not closed?")]
     LongRow(u64),

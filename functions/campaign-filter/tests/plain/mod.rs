@@ -23,13 +23,19 @@ pub fn csv(file: &[u8], column: &str) -> (Vec<u8>, Vec<Row>) {
     let mark = if file.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
     let mut records = records(&file[mark..]).into_iter();
     let header = records.next().unwrap();
-    let column = header.fields.iter().position(|name| name.trim_ascii() == column.as_bytes()).unwrap();
+    let named = |wanted: &str| header.fields.iter().position(|name| name.trim_ascii() == wanted.as_bytes());
+    let user_id = named("user_id").filter(|_| column != "user_id");
+    let column = named(column).unwrap();
     let mut line = 1 + lines(&header.bytes);
     let mut rows = vec![];
     for record in records {
         let contact = record.fields.get(column).cloned().unwrap_or_default();
-        let id = str::from_utf8(&contact).ok().filter(|_| !record.has_return).and_then(|text| text.parse().ok());
-        let ids = id.into_iter().collect();
+        let user_id = user_id.and_then(|column| record.fields.get(column)).filter(|cell| !cell.trim_ascii().is_empty());
+        let cells = [Some(&contact), user_id].into_iter().flatten();
+        let id = |cell: &Vec<u8>| str::from_utf8(cell).ok()?.parse().ok();
+        let ids: Option<Vec<ContactId>> = cells.map(id).collect();
+        let mut ids = ids.filter(|_| !record.has_return).unwrap_or_default();
+        ids.dedup();
         let next = line + lines(&record.bytes);
         if !matches!(&record.bytes[..], b"\n" | b"\r\n" | b"\r") {
             rows.push(Row { line, bytes: record.bytes, contact, ids });
