@@ -26,6 +26,12 @@ impl Latch {
         self.set.is_some() && self.set >= self.lifted
     }
 
+    /// Whether no event ever asked for anything.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Takes note of an event that restricts.
     pub fn set_at(&mut self, at: Time) {
         self.set = self.set.max(Some(at));
@@ -89,7 +95,7 @@ pub enum Source {
     Provider,
     /// Two contacts turned out to be one person.
     Merge,
-    /// The contact was erased while it was suppressed.
+    /// The contact was erased.
     Erased,
 }
 
@@ -128,11 +134,12 @@ impl Suppression {
             .collect()
     }
 
-    /// Reads [`Suppression::letters`]. Letters of a newer version are passed over.
+    /// Reads the letters of a suppression item. Being on the list is reason enough: a letter of a later version, or none at
+    /// all, counts as an opt-out.
     #[must_use]
     pub fn from_letters(letters: &str) -> Self {
         Self {
-            opted_out: letters.contains('O'),
+            opted_out: letters.is_empty() || letters.contains(|letter| !matches!(letter, 'B' | 'P')),
             blocked: letters.contains('B'),
             provider_stopped: letters.contains('P'),
         }
@@ -181,6 +188,13 @@ pub struct Contact {
     /// The name the person shows on WhatsApp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Reasons of a later version for which the person gets no marketing, as their letters. They stand until that version
+    /// lifts them.
+    #[serde(rename = "r", default, skip_serializing_if = "String::is_empty")]
+    pub other_reasons: String,
+    /// Fields of a later version, which this one leaves as they are.
+    #[serde(flatten)]
+    pub other: serde_json::Map<String, serde_json::Value>,
 }
 
 /// An id that a person once had.
@@ -193,25 +207,23 @@ pub struct LeftId {
 }
 
 impl Contact {
-    /// What is left of a suppressed person who was erased: the reasons, standing since the erasure.
+    /// The tombstone of a contact that is erased: the times of what restricts and frees, and the time of the erasure.
     #[must_use]
-    pub fn erased(suppression: Suppression, at: Time) -> Self {
-        let held = |holds: bool| Latch { set: holds.then_some(at), lifted: None };
-        Self {
-            opt_out: held(suppression.opted_out),
-            block: held(suppression.blocked),
-            provider_stop: held(suppression.provider_stopped),
-            status_changed_at: Some(at),
-            source: Some(Source::Erased),
-            ..Self::default()
-        }
+    pub fn erased(&self, at: Time) -> Self {
+        Self { status_changed_at: Some(at), source: Some(Source::Erased), ..self.remains() }
     }
 
     /// What a person leaves behind at an id that it gives up: what stands about consent, block and provider stop, and
     /// nothing of the person.
     #[must_use]
     pub fn remains(&self) -> Self {
-        Self { opt_out: self.opt_out, block: self.block, provider_stop: self.provider_stop, ..Self::default() }
+        Self {
+            opt_out: self.opt_out,
+            block: self.block,
+            provider_stop: self.provider_stop,
+            other_reasons: self.other_reasons.clone(),
+            ..Self::default()
+        }
     }
 
     /// What somebody new at an id starts from: the restrictions that stand there. Consent is never handed on.
@@ -221,7 +233,7 @@ impl Contact {
             opt_out: self.opt_out.standing(),
             block: self.block.standing(),
             provider_stop: self.provider_stop.standing(),
-            ..Self::default()
+            ..self.remains()
         }
     }
 
@@ -233,7 +245,7 @@ impl Contact {
             opt_out: worst(self.opt_out),
             block: worst(self.block),
             provider_stop: worst(self.provider_stop),
-            ..Self::default()
+            ..self.remains()
         }
     }
 
@@ -257,11 +269,12 @@ impl Contact {
         self.left.push(LeftId { id: id.clone(), until });
     }
 
-    /// What the contact said about marketing.
+    /// What the contact said about marketing. Of someone erased, an opt-in can't be proved any more.
     #[must_use]
     pub fn status(&self) -> Status {
         match (self.opt_out.set, self.opt_out.holds()) {
             (Some(_), true) => Status::OptedOut,
+            _ if self.is_erased() => Status::Unknown,
             (Some(_), false) => Status::OptedIn,
             (None, _) if self.opted_in_explicitly => Status::OptedIn,
             (None, _) => Status::Unknown,
@@ -271,6 +284,17 @@ impl Contact {
     /// The reasons for which the contact gets no marketing.
     #[must_use]
     pub fn suppression(&self) -> Suppression {
+        let other = !self.other_reasons.is_empty();
+        Suppression { opted_out: self.opt_out.holds() || other, ..self.latched() }
+    }
+
+    /// The same reasons as the letters of the suppression list, those of a later version included.
+    #[must_use]
+    pub fn reasons(&self) -> String {
+        self.latched().letters() + &self.other_reasons
+    }
+
+    fn latched(&self) -> Suppression {
         Suppression {
             opted_out: self.opt_out.holds(),
             blocked: self.block.holds(),
@@ -295,20 +319,35 @@ impl Contact {
     pub fn is_known(&self) -> bool {
         let forgotten = self.is_erased() && self.suppression().is_empty();
         let ever = self.opted_in_explicitly
+            || !self.other_reasons.is_empty()
             || [self.opt_out, self.block, self.provider_stop].iter().any(|latch| latch.set.is_some());
         ever && !forgotten
     }
 
-    /// Whether the person was erased and nothing changed since, so that nothing of it may be shown or kept but its status.
+    /// Whether the person was erased and its status has not changed since, so that nothing of it may be shown or kept but
+    /// its status.
     #[must_use]
     pub fn is_erased(&self) -> bool {
         self.source == Some(Source::Erased)
     }
 
+    /// When the person was erased, while [`Contact::is_erased`]. What frees and is not newer has no effect.
+    #[must_use]
+    pub fn erased_at(&self) -> Option<Time> {
+        self.status_changed_at.filter(|_| self.is_erased())
+    }
+
+    /// The tombstone that the contact is, if it is nothing else.
+    #[must_use]
+    pub fn tombstone(&self) -> Option<Self> {
+        Some(self.erased(self.erased_at()?)).filter(|tombstone| tombstone == self)
+    }
+
     /// The newest time that stands in the contact.
     #[must_use]
     pub fn newest(&self) -> Option<Time> {
-        [self.opt_out, self.block, self.provider_stop].iter().map(|latch| latch.set.max(latch.lifted)).max().flatten()
+        let latches = [self.opt_out, self.block, self.provider_stop];
+        latches.iter().flat_map(|latch| [latch.set, latch.lifted]).max().flatten().max(self.erased_at())
     }
 }
 
@@ -369,8 +408,15 @@ mod tests {
 
     #[test]
     fn letters_survive_their_text() {
-        for letters in ["", "O", "B", "P", "OB", "OP", "BP", "OBP"] {
+        for letters in ["O", "B", "P", "OB", "OP", "BP", "OBP"] {
             assert_eq!(Suppression::from_letters(letters).letters(), letters);
+        }
+    }
+
+    #[test]
+    fn being_on_the_list_for_a_reason_that_is_not_known_counts_as_an_opt_out() {
+        for (letters, counts_as) in [("", "O"), ("H", "O"), ("BH", "OB"), ("PH", "OP"), ("ö", "O")] {
+            assert_eq!(Suppression::from_letters(letters).letters(), counts_as, "{letters}");
         }
     }
 

@@ -46,6 +46,15 @@ impl Decision {
         Self { merge: merge.map(HistoryEntry::changed), ..self }
     }
 
+    /// The same decision on an event that is not newer than the erasure of its person: it leaves no history, no words and no
+    /// confirmation. None where nothing is left to do, because the event restricts nothing.
+    #[must_use]
+    pub fn after_erasure(self, before: &Contact) -> Option<Self> {
+        let restricts = self.heeded.as_ref().is_some_and(|event| event.kind.restricts());
+        let shown = Contact { phone: before.phone.clone(), name: before.name.clone(), ..self.contact };
+        restricts.then_some(Self { contact: shown, entry: None, merge: None, heeded: self.heeded })
+    }
+
     /// What the event did.
     #[must_use]
     pub fn effect(&self) -> Effect {
@@ -207,6 +216,9 @@ pub enum RefusedOptIn {
     /// The contact opted out after the consent was given.
     #[error("opted out after the consent that `evidence.obtained_at` names")]
     OlderThanOptOut,
+    /// The contact was erased, and nothing says that it consented since.
+    #[error("erased: an opt-in needs `evidence` of a consent that was given after the erasure")]
+    Erased,
 }
 
 /// The time at which an opt-in counts that is one of many which staff uploads. Nobody looks at each of those, so they
@@ -217,6 +229,7 @@ pub enum RefusedOptIn {
 /// The contact opted out and there is no such consent.
 pub fn batch_opt_in_time(contact: &Contact, obtained_at: Option<Time>) -> Result<Time, RefusedOptIn> {
     match (contact.status(), obtained_at) {
+        (_, time) if contact.is_erased() && time <= contact.erased_at() => Err(RefusedOptIn::Erased),
         (Status::OptedOut, None) => Err(RefusedOptIn::NoEvidence),
         (Status::OptedOut, Some(time)) if Some(time) <= contact.opt_out.set => Err(RefusedOptIn::OlderThanOptOut),
         (_, time) => Ok(time.unwrap_or_default()),
@@ -228,11 +241,20 @@ pub(crate) fn heed(contact: &mut Contact, event: &Event) {
     *contact = apply(contact, event, true, &Profile::default()).0;
 }
 
-/// Advances the contact by an event. `explicit` says whether an opt-in of someone who never said anything counts.
+/// Advances the contact by an event. What frees and is not newer than the erasure of the person has no effect. `explicit` says whether an opt-in of someone who never said anything counts.
 fn apply(contact: &Contact, event: &Event, explicit: bool, profile: &Profile) -> (Contact, Effect) {
     let mut after = contact.clone();
     let before = contact.status();
     let at = event.counts_at();
+    if !event.kind.restricts() && contact.is_erased() && Some(at) <= contact.erased_at() {
+        let held = match event.kind {
+            Kind::OptIn => contact.opt_out.holds(),
+            Kind::Unblock => contact.block.holds(),
+            Kind::ProviderResume => contact.provider_stop.holds(),
+            _ => false,
+        };
+        return (after, if held { Effect::Superseded } else { Effect::None });
+    }
     let (was_so, is_so) = match event.kind {
         Kind::OptOut => {
             after.opt_out.set_at(at);
@@ -244,8 +266,13 @@ fn apply(contact: &Contact, event: &Event, explicit: bool, profile: &Profile) ->
             }
             after.opt_out.lift_at(at);
             let nothing_to_do = before == Status::OptedIn || (before == Status::Unknown && !explicit);
-            after.opted_in_explicitly |= !nothing_to_do && !after.opt_out.holds();
-            (nothing_to_do, after.status() == Status::OptedIn)
+            let opts_in = !nothing_to_do && !after.opt_out.holds();
+            after.opted_in_explicitly |= opts_in;
+            if opts_in {
+                // Someone erased is somebody known again.
+                after.source = Some(event.source);
+            }
+            (nothing_to_do, opts_in)
         }
         Kind::Block => {
             after.block.set_at(at);
@@ -271,7 +298,8 @@ fn apply(contact: &Contact, event: &Event, explicit: bool, profile: &Profile) ->
         (false, true) => Effect::Changed,
         (false, false) => Effect::Superseded,
     };
-    if after.status() != before {
+    let is_older_than_erasure = contact.is_erased() && Some(event.at) <= contact.erased_at();
+    if after.status() != before && !is_older_than_erasure {
         after.status_changed_at = Some(event.at);
         after.source = Some(event.source);
         after.unheeded_opt_out_at = None;
@@ -451,10 +479,7 @@ mod tests {
 
     #[test]
     fn an_erased_opt_out_is_loosened_by_newer_words_only() {
-        let erased = Contact::erased(
-            Contact { opt_out: play(&Settings::default(), &[('S', 1)]).0.opt_out, ..Contact::default() }.suppression(),
-            at(10),
-        );
+        let erased = play(&Settings::default(), &[('S', 1)]).0.erased(at(10));
         let start = |time| event(Kind::OptIn, Source::Keyword, at(time));
         let named = Profile { name: Some("Sheena".into()), ..Profile::default() };
         let older = decide_wish(&Settings::default(), &erased, start(9), &named);

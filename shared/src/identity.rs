@@ -13,7 +13,7 @@ mod join;
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::contact::{Contact, LeftId, Suppression};
+use crate::contact::{Contact, LeftId};
 use crate::decision::heed;
 use crate::event::Event;
 use crate::id::ContactId;
@@ -90,8 +90,12 @@ impl Sighting {
 /// What stands in the place of an id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
+    /// Fields of a later version, beside a link or a tombstone. Those of a contact are its own.
+    pub other: serde_json::Map<String, serde_json::Value>,
     /// Who held the id before whoever holds it now.
     pub former: Option<Former>,
+    /// What happened under the id up to then is erased: what comes of it once more leaves no trace.
+    pub erased_until: Option<Time>,
     /// What stands there now.
     pub now: Standing,
 }
@@ -114,13 +118,8 @@ pub enum Standing {
     Contact(Box<Contact>),
     /// A link to the contact of the person, who goes by this id as well.
     Link(ContactId),
-    /// What stands about somebody who was erased.
-    Erased {
-        /// The reasons for which the person gets no marketing.
-        suppression: Suppression,
-        /// When it was erased.
-        at: Time,
-    },
+    /// The tombstone of somebody who was erased.
+    Erased(Box<Contact>),
 }
 
 impl Default for Standing {
@@ -145,6 +144,9 @@ pub struct Person {
     pub tightened: bool,
     /// Whether the person has other ids now than before.
     pub moved: bool,
+    /// Whether the update is not newer than an erasure under one of the ids that it names, so that it may leave no trace but a
+    /// restriction.
+    pub is_forgotten: bool,
     ids: Ids,
     linked_at: Option<Time>,
     /// The places that were looked at, as they are to be but for the person's own.
@@ -166,8 +168,10 @@ pub fn identify(sighting: &Sighting, read: &Places) -> Result<Person, Unread> {
     let behind = sighting.ids.iter().filter(|id| !someone.goes_by(id)).cloned().collect();
     let Draft { places, tightened, moved, .. } = draft;
     let Someone { ids, linked_at, contact } = someone;
-    let mut person = Person { contact, tightened, moved, ids, linked_at, places, behind };
-    if remains_erased(&person.contact).is_none() {
+    let erased_until = sighting.named().filter_map(|id| read.get(id)?.erased_until).max();
+    let is_forgotten = sighting.at.is_some_and(|at| Some(at) <= erased_until);
+    let mut person = Person { contact, tightened, moved, is_forgotten, ids, linked_at, places, behind };
+    if person.tombstone(&person.contact).is_none() {
         person.contact = person.linked(&person.contact);
     }
     Ok(person)
@@ -205,8 +209,11 @@ impl Person {
         for id in self.ids.iter().filter(|_| changed) {
             // A place that was not looked at stays as it is: it is a link already.
             let Some(place) = places.get_mut(id) else { continue };
-            place.now = match remains_erased(contact) {
-                Some(erased) => erased,
+            place.now = match self.tombstone(contact) {
+                Some(tombstone) => {
+                    place.erased_until = place.erased_until.max(tombstone.erased_at());
+                    Standing::Erased(Box::new(tombstone))
+                }
                 None if id == keeper => Standing::Contact(Box::new(self.linked(contact))),
                 None => Standing::Link(keeper.clone()),
             };
@@ -221,18 +228,18 @@ impl Person {
         places
     }
 
+    /// The tombstone that the contact is, if nothing has changed since the erasure. Where something newer shows that one
+    /// person goes by two ids, those are linked again, so that each has its own tombstone no more.
+    fn tombstone(&self, contact: &Contact) -> Option<Contact> {
+        contact.tombstone().filter(|_| self.is_forgotten || self.ids.iter().count() == 1)
+    }
+
     /// The contact with the other id that the person goes by.
     fn linked(&self, contact: &Contact) -> Contact {
         let user_id = self.ids.phone.as_ref().and(self.ids.user.as_ref()).and_then(ContactId::user_id);
         let linked_at = self.linked_at.filter(|_| self.ids.phone.is_some());
         Contact { user_id, linked_at, ..contact.clone() }
     }
-}
-
-/// What stands in a place of somebody who was erased, if nothing has changed since.
-fn remains_erased(contact: &Contact) -> Option<Standing> {
-    let (suppression, at) = (contact.suppression(), contact.status_changed_at?);
-    (*contact == Contact::erased(suppression, at)).then_some(Standing::Erased { suppression, at })
 }
 
 /// A part of what happened under an id.
@@ -247,6 +254,12 @@ pub struct Stretch {
 }
 
 impl Stretch {
+    /// The part of it that is not newer than a time.
+    #[must_use]
+    pub fn up_to(self, time: Time) -> Self {
+        Self { until: Some(self.until.map_or(time, |until| until.min(time))), ..self }
+    }
+
     /// Whether it holds what happened at a time.
     #[must_use]
     pub fn holds(&self, at: Time) -> bool {
@@ -264,8 +277,8 @@ impl Place {
                 heed(&mut heard, event);
                 **remains = heard.remains();
             }
-            Standing::Contact(contact) if event.kind.restricts() => heed(contact, event),
-            Standing::Contact(_) | Standing::Link(_) | Standing::Erased { .. } => {}
+            Standing::Contact(contact) | Standing::Erased(contact) if event.kind.restricts() => heed(contact, event),
+            Standing::Contact(_) | Standing::Link(_) | Standing::Erased(_) => {}
         }
     }
 }

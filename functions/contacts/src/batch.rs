@@ -133,7 +133,7 @@ async fn change_person(
             }
             store::Change::Refused(refusal) => (Outcome::Refused, Some(refusal.to_string())),
             // What staff does is never a repeat: each time it is an event of its own.
-            store::Change::Repeat => (Outcome::Unchanged, None),
+            store::Change::Repeat | store::Change::Erased => (Outcome::Unchanged, None),
         };
         answers.push((place, Answer::new(change.named.id.to_string().into(), outcome, detail)));
     }

@@ -129,6 +129,6 @@ async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> 
             Ok(Json(ContactView::new(id, decision.contact, briefing.settings.as_ref())))
         }
         // What staff does is never a repeat: each time it is an event of its own.
-        Change::Refused(Nobody) | Change::Repeat => Err(one::unknown()),
+        Change::Refused(Nobody) | Change::Repeat | Change::Erased => Err(one::unknown()),
     }
 }

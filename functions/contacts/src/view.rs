@@ -92,7 +92,6 @@ impl CanReceive {
 
 #[cfg(test)]
 mod tests {
-    use consent::contact::Suppression;
     use consent::settings::{Draft, Settings};
     use consent::time::Time;
     use serde_json::{Value, json};
@@ -125,7 +124,9 @@ mod tests {
 
     #[test]
     fn of_someone_erased_nothing_shows_but_what_stands() {
-        let erased = Contact::erased(Suppression { blocked: true, ..Suppression::default() }, at(5));
+        let mut blocked = Contact { name: Some("Sheena".into()), ..Contact::default() };
+        blocked.block.set_at(at(4));
+        let erased = blocked.erased(at(5));
         assert_eq!(
             view("+14155550123", &erased, None),
             json!({

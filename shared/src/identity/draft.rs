@@ -257,7 +257,7 @@ impl<'a> Draft<'a> {
                 _ => return Ok(None),
             },
             Standing::Contact(contact) => Someone::at(&id, *contact),
-            Standing::Erased { suppression, at } => Someone::at(&id, Contact::erased(suppression, at)),
+            Standing::Erased(tombstone) => Someone::at(&id, *tombstone),
             Standing::Vacant(_) => return Ok(None),
         };
         Ok(Some(Holder { someone, until: left }))
@@ -288,7 +288,9 @@ impl<'a> Draft<'a> {
             person.contact.leave(phone, until);
             self.place(&user)?.now = Standing::Contact(Box::new(person.contact));
             let now = Standing::Vacant(Box::new(newcomer.contact.clone()));
-            *self.place(phone)? = Place { former: Some(Former { to: user, until }), now };
+            let place = self.place(phone)?;
+            place.former = Some(Former { to: user, until });
+            place.now = now;
             self.moved = true;
         }
         Ok(newcomer)

@@ -27,6 +27,8 @@ pub(super) fn join(one: &Contact, other: &Contact, at: Time) -> (Contact, bool) 
         source: shown.source,
         left: left(one, other),
         name: other.name.clone().or_else(|| one.name.clone()),
+        other_reasons: other_reasons(one, other),
+        other: one.other.clone().into_iter().chain(other.other.clone()).collect(),
         ..Contact::default()
     };
     if opted_out_anew {
@@ -53,6 +55,12 @@ fn teller<'a>(one: &'a Contact, other: &'a Contact) -> &'a Contact {
         (contact.is_known(), !contact.is_erased(), contact.opt_out.holds(), contact.status_changed_at)
     };
     if rank(one) >= rank(other) { one } else { other }
+}
+
+/// The reasons of a later version that either has, each once.
+fn other_reasons(one: &Contact, other: &Contact) -> String {
+    let more = one.other_reasons.chars().filter(|letter| !other.other_reasons.contains(*letter));
+    other.other_reasons.chars().chain(more).collect()
 }
 
 fn left(one: &Contact, other: &Contact) -> Vec<LeftId> {

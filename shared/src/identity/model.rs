@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 
 use super::tests::event;
 use super::*;
+use crate::contact::Suppression;
 use crate::event::Kind;
 
 /// Something that is told.
@@ -32,7 +33,7 @@ fn listed<'a>(places: impl Iterator<Item = (&'a ContactId, &'a Place)>) -> BTree
     for (id, place) in places {
         match &place.now {
             Standing::Vacant(remains) => drop(listed.insert(id.clone(), remains.suppression())),
-            Standing::Erased { suppression, .. } => drop(listed.insert(id.clone(), *suppression)),
+            Standing::Erased(tombstone) => drop(listed.insert(id.clone(), tombstone.suppression())),
             Standing::Contact(contact) => {
                 let linked = contact.user_id.as_ref().map(ContactId::from);
                 listed.extend(linked.into_iter().chain([id.clone()]).map(|id| (id, contact.suppression())));
@@ -111,7 +112,7 @@ impl World {
                         return Err(format!("{id} has left an id twice or is there again: {:?}", contact.left));
                     }
                 }
-                Standing::Vacant(_) | Standing::Erased { .. } => {}
+                Standing::Vacant(_) | Standing::Erased(_) => {}
             }
         }
         let implied = listed(self.places.iter());

@@ -53,7 +53,7 @@ impl Briefing {
             let leads_to = match &place.now {
                 Standing::Link(to) => Some(to.clone()),
                 Standing::Contact(contact) => contact.user_id.as_ref().map(ContactId::from),
-                Standing::Vacant(_) | Standing::Erased { .. } => None,
+                Standing::Vacant(_) | Standing::Erased(_) => None,
             };
             for to in leads_to.iter().chain(place.former.as_ref().map(|former| &former.to)) {
                 joined.join(id, to);

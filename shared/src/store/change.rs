@@ -46,6 +46,8 @@ pub enum Change<R> {
     },
     /// The event is in the history already; nothing was written.
     Repeat,
+    /// The event is not newer than the erasure of its person, and nothing of it may be kept; nothing was written.
+    Erased,
     /// The decision was not to change anything, for this reason; nothing was written.
     Refused(R),
 }
@@ -71,6 +73,13 @@ impl Tenant {
             let decision = match decide(&person) {
                 Ok(decision) => decision,
                 Err(refusal) => return Ok(Change::Refused(refusal)),
+            };
+            let decision = match person.is_forgotten {
+                false => decision,
+                true => match decision.after_erasure(&person.contact) {
+                    Some(decision) => decision,
+                    None => return Ok(Change::Erased),
+                },
             };
             // A little later each time: the outbox could have another event of this id and time.
             let due = now.plus(Duration::from_millis(u64::from(attempt - 1)));

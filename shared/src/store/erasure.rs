@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::key::Key;
 use super::place::Known;
 use super::request::{ATTEMPTS, Written, pause, unreadable};
 use super::{StoreError, Tenant};
@@ -11,12 +10,16 @@ use crate::identity::{Person, Place, Sighting, Standing, Stretch};
 use crate::time::Time;
 
 impl Tenant {
-    /// Forgets someone: contact, links and history go, under every id. Of someone suppressed, the suppression items and
-    /// tombstones with the reasons stay. Doing it again finishes what an earlier attempt left.
+    /// Forgets someone under every id: history, contact and links go. A tombstone stays in each place, so that what is
+    /// delivered once more leaves no trace and no restriction is lost; suppression items stay as they are.
+    ///
+    /// The histories go first and the contact, which leads to them, goes last: an erasure that was interrupted is finished
+    /// by asking for it again.
     ///
     /// # Errors
     /// Something could not be read or written; the erasure can be asked for again.
     pub async fn erase(&self, id: &ContactId, now: Time) -> Result<(), StoreError> {
+        let mut newest = None;
         for attempt in 1..=ATTEMPTS {
             let mut known = Known::default();
             let person = self.find(&Sighting::of(id.clone()), &mut known).await?;
@@ -27,45 +30,58 @@ impl Tenant {
                 return Err(unreadable("contact"));
             }
             known.extend(places);
-            // Listed before the contact goes: what comes in later belongs to whoever writes after the erasure.
-            let entries = self.entries(&stretches).await?;
-            let counted = (!entries.is_empty()).then_some(person.id());
-            let rewrite = self.rewrite(&known, &erased(&person, &stretches, &known, now), counted, now)?;
+            newest = newest.max(self.delete_histories(&stretches).await?);
+            let at = moment(now, &person, newest);
+            // Whatever goes into the history of a contact counts up the version on which this is conditional.
+            let rewrite = self.rewrite(&known, &erased(&person, &stretches, &known, at), None, now)?;
             if rewrite.items.is_empty() || self.store.transact(rewrite.items).await? == Written::Yes {
-                return self.delete_all(&entries).await;
+                // Where no contact was, an entry that came in between counted nothing up.
+                let bounded = stretches.into_iter().map(|stretch| stretch.up_to(at));
+                return self.delete_histories(&bounded.collect::<Vec<_>>()).await.map(drop);
             }
             pause(attempt).await;
         }
         Err(StoreError::Contended)
     }
 
-    async fn entries(&self, stretches: &[Stretch]) -> Result<Vec<Key>, StoreError> {
-        let mut keys = Vec::new();
+    /// Deletes the entries of stretches, and says the time of the newest.
+    async fn delete_histories(&self, stretches: &[Stretch]) -> Result<Option<Time>, StoreError> {
+        let mut newest = None;
         for stretch in stretches {
-            keys.extend(self.history_keys(stretch).await?);
+            newest = newest.max(self.delete_history(stretch).await?);
         }
-        Ok(keys)
+        Ok(newest)
     }
 }
 
+/// The moment up to which everything is erased: the end of the second, as the times of messages are of whole seconds, and
+/// after whatever was known, as messages may be from a little ahead.
+fn moment(now: Time, person: &Person, newest: Option<Time>) -> Time {
+    let newest = [Some(now), person.contact.newest(), newest].into_iter().max().flatten().unwrap_or(now);
+    Time::from_millis(newest.seconds() * 1000 + 999)
+}
+
 /// The places of somebody's ids once that is erased.
-fn erased(person: &Person, stretches: &[Stretch], known: &Known, now: Time) -> BTreeMap<ContactId, Place> {
-    let at = now.max(person.contact.newest().unwrap_or(now));
+fn erased(person: &Person, stretches: &[Stretch], known: &Known, at: Time) -> BTreeMap<ContactId, Place> {
     let mut after = BTreeMap::new();
     for Stretch { id, until, .. } in stretches {
         let mut place = known.places.get(id).cloned().unwrap_or_default();
-        let stood = match (&place.now, until) {
-            (Standing::Contact(_) | Standing::Link(_), None) => Some(person.contact.suppression()),
-            (Standing::Vacant(remains), Some(_)) => Some(remains.suppression()),
-            // Nothing is there, or somebody else.
+        let at = until.unwrap_or(at);
+        let tombstone = match (&place.now, until) {
+            // Also where nothing is known of the id yet: a message of it may be on its way.
+            (_, None) => Some(person.contact.erased(at)),
+            (Standing::Vacant(remains), Some(_)) => Some(remains.erased(at)),
+            // Somebody else is there.
             _ => None,
         };
         if until.is_some() && place.former.as_ref().map(|former| former.until) == *until {
             place.former = None;
         }
-        if let Some(suppression) = stood {
-            place.now = if suppression.is_empty() { Standing::default() } else { Standing::Erased { suppression, at } };
+        if let Some(tombstone) = tombstone {
+            place.now = Standing::Erased(Box::new(tombstone));
+            place.other = serde_json::Map::new();
         }
+        place.erased_until = place.erased_until.max(Some(at));
         after.insert(id.clone(), place);
     }
     after

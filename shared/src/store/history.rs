@@ -130,10 +130,9 @@ impl Tenant {
         }
     }
 
-    /// The keys of all entries of a stretch.
-    pub(super) async fn history_keys(&self, stretch: &Stretch) -> Result<Vec<Key>, StoreError> {
-        let mut keys = Vec::new();
-        let mut start = None;
+    /// Deletes the entries of a stretch, page by page. The newest time that one of them had, by its own clock or by ours.
+    pub(super) async fn delete_history(&self, stretch: &Stretch) -> Result<Option<Time>, StoreError> {
+        let (mut newest, mut start) = (None, None);
         loop {
             let answer = self
                 .history_query(&stretch.id, None)
@@ -144,20 +143,17 @@ impl Tenant {
                 .await
                 .map_err(unavailable)?;
             let items = answer.items.unwrap_or_default();
-            keys.extend(items.iter().filter(|item| at(item).is_none_or(|at| stretch.holds(at))).filter_map(Key::of));
+            let own: Vec<&Item> = items.iter().filter(|item| at(item).is_none_or(|at| stretch.holds(at))).collect();
+            newest =
+                newest.max(own.iter().flat_map(|item| [at(item), place(item).map(|key| key.time)]).max().flatten());
+            for keys in own.into_iter().filter_map(Key::of).collect::<Vec<_>>().chunks(DELETES) {
+                self.delete_chunk(keys).await?;
+            }
             start = answer.last_evaluated_key;
             if start.is_none() {
-                return Ok(keys);
+                return Ok(newest);
             }
         }
-    }
-
-    /// Deletes items, those that are gone already included.
-    pub(super) async fn delete_all(&self, keys: &[Key]) -> Result<(), StoreError> {
-        for chunk in keys.chunks(DELETES) {
-            self.delete_chunk(chunk).await?;
-        }
-        Ok(())
     }
 
     /// The entries under an id, those that are older than `before` where that is given.

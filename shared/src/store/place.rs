@@ -1,14 +1,16 @@
 //! The places of ids as the table has them: contacts, links, and what is left of somebody who was erased.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::key::{Item, Key};
 use super::request::{Condition, from_item, to_item};
 use super::{StoreError, Tenant};
-use crate::contact::{Contact, Suppression};
+use crate::contact::{Contact, Latch};
 use crate::id::ContactId;
 use crate::identity::{Former, Place, Places, Standing};
 use crate::time::Time;
@@ -34,6 +36,9 @@ struct ContactItem {
     contact: Contact,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     former: Option<FormerItem>,
+    /// Until when what happened under the id is erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    erased_until: Option<Time>,
     version: i64,
 }
 
@@ -48,16 +53,40 @@ struct LinkItem {
     remains: Option<Contact>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     former: Option<FormerItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    erased_until: Option<Time>,
     version: i64,
+    #[serde(flatten)]
+    other: Map<String, Value>,
 }
 
+/// What is left of somebody who was erased.
 #[derive(Serialize, Deserialize)]
 struct TombstoneItem {
+    /// The letters of the suppression list.
     r: String,
     erased_at: Time,
+    /// The times of what restricts and frees, where those are not of the erasure.
+    #[serde(default, skip_serializing_if = "Latch::is_untouched")]
+    opt_out: Latch,
+    #[serde(default, skip_serializing_if = "Latch::is_untouched")]
+    block: Latch,
+    #[serde(default, skip_serializing_if = "Latch::is_untouched")]
+    provider_stop: Latch,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     former: Option<FormerItem>,
+    /// Seconds since 1970 after which DynamoDB deletes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
+    /// None in tombstones of a version that never rewrote them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<i64>,
+    #[serde(flatten)]
+    other: Map<String, Value>,
 }
+
+/// How long after an erasure something old may still be delivered: WhatsApp gives up after seven days.
+const LATE: Duration = Duration::from_hours(8 * 24);
 
 #[derive(Serialize, Deserialize)]
 struct FormerItem {
@@ -124,7 +153,7 @@ impl Tenant {
         let mut rewrite = Rewrite { items: Vec::new(), known: known.clone() };
         let mut unwritten = Vec::new();
         for (id, place) in after {
-            let counts = counted == Some(id) && matches!(place.now, Standing::Contact(_));
+            let counts = counted == Some(id) && matches!(place.now, Standing::Contact(_) | Standing::Erased(_));
             if known.places.get(id) == Some(place) && !counts {
                 unwritten.push(id);
                 continue;
@@ -135,7 +164,7 @@ impl Tenant {
                 _ => now.millis(),
             };
             let key = Key::contact(&self.id, id);
-            let (item, mark) = written(place, version)?;
+            let (item, mark) = written(place, version, now)?;
             rewrite.items.push(match item {
                 Some(item) => self.store.put(key, item, known.unchanged(id)),
                 None => self.store.delete(key, known.unchanged(id)),
@@ -153,42 +182,45 @@ impl Tenant {
         let now = listed(after.iter());
         let changed: BTreeSet<&ContactId> = before.keys().chain(now.keys()).collect();
         for id in changed.into_iter().filter(|id| before.get(id) != now.get(id)) {
-            rewrite.items.push(self.suppress(id, now.get(id).copied().unwrap_or_default()));
+            rewrite.items.push(self.suppress(id, now.get(id)));
         }
         Ok(rewrite)
     }
 
-    fn suppress(&self, id: &ContactId, suppression: Suppression) -> TransactWriteItem {
+    /// Puts an id on the suppression list for these reasons, or takes it off. Other fields of an entry stay.
+    fn suppress(&self, id: &ContactId, reasons: Option<&String>) -> TransactWriteItem {
         let key = Key::suppression(&self.id, id);
-        if suppression.is_empty() {
-            self.store.delete(key, Condition::Always)
-        } else {
-            let letters = Item::from([("r".to_owned(), AttributeValue::S(suppression.letters()))]);
-            self.store.put(key, letters, Condition::Always)
+        match reasons {
+            None => self.store.delete(key, Condition::Always),
+            Some(reasons) => {
+                let values = [(":r".to_owned(), AttributeValue::S(reasons.clone()))];
+                self.store.update(key, "SET r = :r", values, Condition::Always)
+            }
         }
     }
 }
 
-/// What the suppression list says of the ids whose places these are, and of those by which the contacts there go as well.
-fn listed<'a>(places: impl Iterator<Item = (&'a ContactId, &'a Place)>) -> BTreeMap<ContactId, Suppression> {
+/// The letters with which the ids stand on the suppression list whose places these are, and those by which the contacts
+/// there go as well.
+fn listed<'a>(places: impl Iterator<Item = (&'a ContactId, &'a Place)>) -> BTreeMap<ContactId, String> {
     let mut listed = BTreeMap::new();
     for (id, place) in places {
         match &place.now {
             Standing::Vacant(remains) => {
-                listed.insert(id.clone(), remains.suppression());
+                listed.insert(id.clone(), remains.reasons());
             }
-            Standing::Erased { suppression, .. } => {
-                listed.insert(id.clone(), *suppression);
+            Standing::Erased(tombstone) => {
+                listed.insert(id.clone(), tombstone.reasons());
             }
             Standing::Contact(contact) => {
                 let linked = contact.user_id.as_ref().map(ContactId::from);
-                listed.extend(linked.into_iter().chain([id.clone()]).map(|id| (id, contact.suppression())));
+                listed.extend(linked.into_iter().chain([id.clone()]).map(|id| (id, contact.reasons())));
             }
             // The contact that it leads to knows of it.
             Standing::Link(_) => {}
         }
     }
-    listed.retain(|_, suppression| !suppression.is_empty());
+    listed.retain(|_, reasons| !reasons.is_empty());
     listed
 }
 
@@ -196,57 +228,99 @@ fn listed<'a>(places: impl Iterator<Item = (&'a ContactId, &'a Place)>) -> BTree
 pub(super) fn listed_contact(item: Item) -> Result<Option<Contact>, StoreError> {
     Ok(match read(item)?.0.now {
         Standing::Contact(contact) => Some(*contact),
-        Standing::Erased { suppression, at } => Some(Contact::erased(suppression, at)),
+        Standing::Erased(tombstone) => Some(*tombstone),
         Standing::Vacant(_) | Standing::Link(_) => None,
     })
 }
 
 /// What stands in a place, as an item says it.
-fn read(item: Item) -> Result<(Place, Mark), StoreError> {
+fn read(mut item: Item) -> Result<(Place, Mark), StoreError> {
+    // What is left over are fields of a later version, and the key is none of those.
+    item.remove("pk");
+    item.remove("sk");
     if item.contains_key("erased_at") {
-        let TombstoneItem { r, erased_at: at, former } = from_item("tombstone", item)?;
-        let now = Standing::Erased { suppression: Suppression::from_letters(&r), at };
-        return Ok((Place { former: former.map(Into::into), now }, Mark::ErasedAt(at.millis())));
+        let tombstone: TombstoneItem = from_item("tombstone", item)?;
+        let at = tombstone.erased_at;
+        let mark = tombstone.version.map_or(Mark::ErasedAt(at.millis()), Mark::Version);
+        let now = Standing::Erased(Box::new(tombstone.contact()));
+        let former = tombstone.former.map(Into::into);
+        return Ok((Place { former, erased_until: Some(at), other: tombstone.other, now }, mark));
     }
     if item.contains_key("to") {
-        let LinkItem { to, at, remains, former, version } = from_item("link", item)?;
-        let place = match at {
-            None => Place { former: former.map(Into::into), now: Standing::Link(to) },
-            Some(until) => Place {
-                former: Some(Former { to, until }),
-                now: Standing::Vacant(Box::new(remains.unwrap_or_default())),
-            },
+        let LinkItem { to, at, remains, former, erased_until, version, other } = from_item("link", item)?;
+        let (former, now) = match at {
+            None => (former.map(Into::into), Standing::Link(to)),
+            Some(until) => (Some(Former { to, until }), Standing::Vacant(Box::new(remains.unwrap_or_default()))),
         };
-        return Ok((place, Mark::Version(version)));
+        return Ok((Place { former, erased_until, other, now }, Mark::Version(version)));
     }
-    let ContactItem { contact, former, version } = from_item("contact", item)?;
-    let place = Place { former: former.map(Into::into), now: Standing::Contact(Box::new(contact)) };
-    Ok((place, Mark::Version(version)))
+    let ContactItem { contact, former, erased_until, version } = from_item("contact", item)?;
+    let now = Standing::Contact(Box::new(contact));
+    Ok((Place { former: former.map(Into::into), erased_until, now, ..Place::default() }, Mark::Version(version)))
 }
 
 /// The item that says what stands in a place, if it takes one.
-fn written(place: &Place, version: i64) -> Result<(Option<Item>, Mark), StoreError> {
-    let former = place.former.clone();
-    let item = match (&place.now, former) {
-        (Standing::Vacant(_), None) => return Ok((None, Mark::Absent)),
+fn written(place: &Place, version: i64, time: Time) -> Result<(Option<Item>, Mark), StoreError> {
+    let Place { former, erased_until, other, now } = place.clone();
+    let erased_until = erased_until.filter(|until| time < until.plus(LATE));
+    let item = match (now, former) {
+        (Standing::Vacant(remains), None) => match erased_until {
+            None => return Ok((None, Mark::Absent)),
+            Some(until) => to_item("tombstone", TombstoneItem::new(&remains.erased(until), None, version, other))?,
+        },
         (Standing::Vacant(remains), Some(Former { to, until })) => {
-            let remains = Some((**remains).clone()).filter(|remains| *remains != Contact::default());
-            to_item("link", LinkItem { to, at: Some(until), remains, former: None, version })?
+            let remains = Some(*remains).filter(|remains| *remains != Contact::default());
+            to_item("link", LinkItem { to, at: Some(until), remains, former: None, erased_until, version, other })?
         }
         (Standing::Link(to), former) => {
             let former = former.map(Into::into);
-            to_item("link", LinkItem { to: to.clone(), at: None, remains: None, former, version })?
+            to_item("link", LinkItem { to, at: None, remains: None, former, erased_until, version, other })?
         }
         (Standing::Contact(contact), former) => {
-            let (contact, former) = ((**contact).clone(), former.map(Into::into));
-            to_item("contact", ContactItem { contact, former, version })?
+            let former = former.map(Into::into);
+            to_item("contact", ContactItem { contact: *contact, former, erased_until, version })?
         }
-        (Standing::Erased { suppression, at }, former) => {
-            let tombstone = TombstoneItem { r: suppression.letters(), erased_at: *at, former: former.map(Into::into) };
-            return Ok((Some(to_item("tombstone", tombstone)?), Mark::ErasedAt(at.millis())));
+        (Standing::Erased(contact), former) => {
+            to_item("tombstone", TombstoneItem::new(&contact, former.map(Into::into), version, other))?
         }
     };
     Ok((Some(item), Mark::Version(version)))
+}
+
+impl TombstoneItem {
+    fn new(contact: &Contact, former: Option<FormerItem>, version: i64, other: Map<String, Value>) -> Self {
+        let erased_at = contact.erased_at().unwrap_or_default();
+        let r = contact.reasons();
+        // Nothing that suppresses expires, and nothing that came after the erasure.
+        let expires = r.is_empty() && contact.newest() <= Some(erased_at) && former.is_none();
+        Self {
+            expires_at: expires.then(|| erased_at.plus(LATE).seconds()),
+            r,
+            erased_at,
+            opt_out: contact.opt_out,
+            block: contact.block,
+            provider_stop: contact.provider_stop,
+            former,
+            version: Some(version),
+            other,
+        }
+    }
+
+    fn contact(&self) -> Contact {
+        // A tombstone without times stands since the erasure.
+        let latch = |latch: Latch, letter| match latch {
+            latch if latch.is_untouched() && self.r.contains(letter) => Latch { set: Some(self.erased_at), ..latch },
+            latch => latch,
+        };
+        let kept = Contact {
+            opt_out: latch(self.opt_out, 'O'),
+            block: latch(self.block, 'B'),
+            provider_stop: latch(self.provider_stop, 'P'),
+            other_reasons: self.r.chars().filter(|letter| !"OBP".contains(*letter)).collect(),
+            ..Contact::default()
+        };
+        kept.erased(self.erased_at)
+    }
 }
 
 impl From<FormerItem> for Former {

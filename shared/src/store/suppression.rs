@@ -213,10 +213,9 @@ fn units(items: usize) -> f64 {
     items as f64
 }
 
-/// An entry. Being on the list is reason enough: letters that this version does not know count as an opt-out.
+/// An entry.
 fn entry(item: &Item) -> Result<(ContactId, Suppression), StoreError> {
     let text = |name| item.get(name).and_then(|value| value.as_s().ok());
     let id = text("sk").and_then(|id| id.parse().ok()).ok_or_else(|| unreadable("suppression"))?;
-    let known = Suppression::from_letters(text("r").map_or("", String::as_str));
-    Ok((id, if known.is_empty() { Suppression { opted_out: true, ..known } } else { known }))
+    Ok((id, Suppression::from_letters(text("r").map_or("", String::as_str))))
 }

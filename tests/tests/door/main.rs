@@ -8,6 +8,7 @@ mod confirmations;
 mod corpus;
 mod dashboard;
 mod durability;
+mod erasure;
 mod events;
 mod fates;
 mod faulty_objects;
