@@ -97,6 +97,9 @@ pub enum Source {
     Merge,
     /// The contact was erased.
     Erased,
+    /// A source of a later version.
+    #[serde(other)]
+    Other,
 }
 
 impl Source {

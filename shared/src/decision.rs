@@ -291,7 +291,7 @@ fn apply(contact: &Contact, event: &Event, explicit: bool, profile: &Profile) ->
             (!contact.provider_stop.holds(), !after.provider_stop.holds())
         }
         // These change which ids a person has; what follows for consent comes as events of the other kinds.
-        Kind::Merge | Kind::IdChange => (true, true),
+        Kind::Merge | Kind::IdChange | Kind::Other => (true, true),
     };
     let effect = match (was_so, is_so) {
         (true, _) => Effect::None,

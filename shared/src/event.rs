@@ -1,7 +1,6 @@
 //! Things that happen to a contact, and the entries of its history: the proof of consent.
 
-use serde::de::value::StrDeserializer;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::contact::Source;
 use crate::id::{ChannelId, EventId};
@@ -28,6 +27,9 @@ pub enum Kind {
     Merge,
     /// The person's number or id changed.
     IdChange,
+    /// A kind of a later version.
+    #[serde(other)]
+    Other,
 }
 
 impl Kind {
@@ -151,6 +153,9 @@ pub enum Reason {
     /// The opt-in was applied and is not confirmed: the customer has stopped marketing with WhatsApp's own control, so
     /// that it would be untrue.
     ProviderStopped,
+    /// A reason of a later version.
+    #[serde(other)]
+    Other,
 }
 
 /// An event as the history keeps it, with what came of it.
@@ -174,9 +179,9 @@ struct StoredEntry {
     #[serde(flatten)]
     event: Event,
     effect: Effect,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_reason")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_reason")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     unconfirmed: Option<Reason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     confirmation: Option<Confirmation>,
@@ -186,7 +191,7 @@ impl From<HistoryEntry> for StoredEntry {
     fn from(HistoryEntry { event, effect, reason, confirmation }: HistoryEntry) -> Self {
         let (reason, unconfirmed) = match reason {
             Some(Reason::ProviderStopped) => (None, reason),
-            Some(Reason::Disabled) | None => (reason, None),
+            Some(Reason::Disabled | Reason::Other) | None => (reason, None),
         };
         Self { event, effect, reason, unconfirmed, confirmation }
     }
@@ -196,12 +201,6 @@ impl From<StoredEntry> for HistoryEntry {
     fn from(StoredEntry { event, effect, reason, unconfirmed, confirmation }: StoredEntry) -> Self {
         Self { event, effect, reason: reason.or(unconfirmed), confirmation }
     }
-}
-
-/// Reads a reason; one of a later version reads as none.
-fn known_reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Reason>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.and_then(|text| Reason::deserialize(StrDeserializer::<serde::de::value::Error>::new(&text)).ok()))
 }
 
 impl HistoryEntry {

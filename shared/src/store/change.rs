@@ -74,13 +74,8 @@ impl Tenant {
                 Ok(decision) => decision,
                 Err(refusal) => return Ok(Change::Refused(refusal)),
             };
-            let decision = match person.is_forgotten {
-                false => decision,
-                true => match decision.after_erasure(&person.contact) {
-                    Some(decision) => decision,
-                    None => return Ok(Change::Erased),
-                },
-            };
+            let decision = if person.is_forgotten { decision.after_erasure(&person.contact) } else { Some(decision) };
+            let Some(decision) = decision else { return Ok(Change::Erased) };
             // A little later each time: the outbox could have another event of this id and time.
             let due = now.plus(Duration::from_millis(u64::from(attempt - 1)));
             let (items, after) = self.transaction(wanted, &person, known, &decision, due)?;

@@ -244,7 +244,7 @@ fn read(mut item: Item) -> Result<(Place, Mark), StoreError> {
         let mark = tombstone.version.map_or(Mark::ErasedAt(at.millis()), Mark::Version);
         let now = Standing::Erased(Box::new(tombstone.contact()));
         let former = tombstone.former.map(Into::into);
-        return Ok((Place { former, erased_until: Some(at), other: tombstone.other, now }, mark));
+        return Ok((Place { other: tombstone.other, former, erased_until: Some(at), now }, mark));
     }
     if item.contains_key("to") {
         let LinkItem { to, at, remains, former, erased_until, version, other } = from_item("link", item)?;
@@ -252,7 +252,7 @@ fn read(mut item: Item) -> Result<(Place, Mark), StoreError> {
             None => (former.map(Into::into), Standing::Link(to)),
             Some(until) => (Some(Former { to, until }), Standing::Vacant(Box::new(remains.unwrap_or_default()))),
         };
-        return Ok((Place { former, erased_until, other, now }, Mark::Version(version)));
+        return Ok((Place { other, former, erased_until, now }, Mark::Version(version)));
     }
     let ContactItem { contact, former, erased_until, version } = from_item("contact", item)?;
     let now = Standing::Contact(Box::new(contact));
@@ -261,7 +261,7 @@ fn read(mut item: Item) -> Result<(Place, Mark), StoreError> {
 
 /// The item that says what stands in a place, if it takes one.
 fn written(place: &Place, version: i64, time: Time) -> Result<(Option<Item>, Mark), StoreError> {
-    let Place { former, erased_until, other, now } = place.clone();
+    let Place { other, former, erased_until, now } = place.clone();
     let erased_until = erased_until.filter(|until| time < until.plus(LATE));
     let item = match (now, former) {
         (Standing::Vacant(remains), None) => match erased_until {

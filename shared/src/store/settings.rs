@@ -1,6 +1,8 @@
 //! A tenant's settings: one item, counted up with every saving.
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
 use super::key::{Item, Key};
@@ -81,11 +83,15 @@ impl Tenant {
                 updated_at: Some(now),
                 updated_by: Some(cut(user, USER_BYTES).to_owned()),
             };
-            let condition = match current {
-                Some(_) => Condition::Equals("version", i64::try_from(version).unwrap_or(i64::MAX)),
-                None => Condition::Absent,
+            let key = Key::settings(&self.id);
+            let write = match current {
+                Some(_) => {
+                    let condition = Condition::Equals("version", i64::try_from(version).unwrap_or(i64::MAX));
+                    let (expression, values) = assignments(item(&next)?);
+                    self.store.update(key, &expression, values, condition)
+                }
+                None => self.store.put(key, item(&next)?, Condition::Absent),
             };
-            let write = self.store.put(Key::settings(&self.id), item(&next)?, condition);
             if self.store.transact(vec![write]).await? == Written::Yes {
                 return Ok(next);
             }
@@ -105,6 +111,28 @@ impl Store {
         let values = defaults.into_iter().map(|(name, value)| (format!(":{name}"), value));
         Ok(self.update(Key::settings(tenant), &expression, values, Condition::Always))
     }
+}
+
+/// The update that writes each field of settings by itself, so that those of a later version stay.
+fn assignments(item: Item) -> (String, HashMap<String, AttributeValue>) {
+    let mut assignments = Vec::new();
+    let mut values = HashMap::new();
+    let mut assign = |path: String, value: AttributeValue| {
+        let name = format!(":{}", path.replace('.', "_"));
+        assignments.push(format!("{path} = {name}"));
+        values.insert(name, value);
+    };
+    for (name, value) in item {
+        match value {
+            AttributeValue::M(fields) => {
+                for (field, value) in fields {
+                    assign(format!("{name}.{field}"), value);
+                }
+            }
+            value => assign(name, value),
+        }
+    }
+    (format!("SET {}", assignments.join(", ")), values)
 }
 
 /// Reads a settings item.

@@ -15,6 +15,7 @@ mod faulty_objects;
 mod identity;
 mod keywords;
 mod late;
+mod later_version;
 mod lists;
 mod newest_wish;
 mod order;
