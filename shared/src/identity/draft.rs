@@ -188,9 +188,20 @@ impl<'a> Draft<'a> {
     ) -> Result<Someone, Unread> {
         let until = last_moment(at);
         // Whoever had the new id within that second has left it.
-        let there = self.identify(to, Some(until.next()), joins_at)?;
+        let mut there = self.identify(to, Some(until.next()), joins_at)?;
         if there.ids.first() == person.ids.first() {
             return Ok(there);
+        }
+        // Whoever was known at the new number before, under a user id of their own, has left it without a word. Only somebody
+        // who came there from the old number is the one who moves.
+        if let Some(phone) = &to.phone
+            && to.user.is_none()
+            && there.ids.phone.as_ref() == Some(phone)
+            && there.ids.user.is_some()
+            && there.linked_at.is_none_or(|since| since < at)
+            && !there.contact.left.iter().any(|left| from.iter().any(|id| *id == left.id))
+        {
+            there = self.evict(there, phone, at)?;
         }
         // Somebody who was known to have left the number, and now is known to have left it earlier: what was said in between
         // was somebody else's.

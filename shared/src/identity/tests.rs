@@ -305,6 +305,19 @@ fn a_contact_that_is_known_where_somebody_moves_is_the_same_person() {
 }
 
 #[test]
+fn whoever_was_at_a_number_that_somebody_moves_to_is_somebody_else() {
+    for mover in [&[P, B][..], &[P]] {
+        let mut table = Table::default();
+        table.says(mover, 1, "hello");
+        table.says(&[Q, C], 5, "STOP");
+        table.moves(&[P], &[Q], 10);
+        assert_eq!((table.shows(P).0.as_str(), table.listed(Q).as_str()), (Q, "O"), "the number keeps its suppression");
+        table.says(&[Q], 20, "START");
+        assert_eq!((table.listed(Q).as_str(), table.listed(C).as_str()), ("", "O"));
+    }
+}
+
+#[test]
 fn who_was_erased_stays_suppressed_under_ids_that_come_up_later() {
     let mut table = Table::default();
     table.says(&[P], 1, "STOP");
