@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::place::Known;
-use super::request::{ATTEMPTS, Written, pause, unreadable};
+use super::request::{ATTEMPTS, Written, pause};
 use super::{StoreError, Tenant};
 use crate::id::ContactId;
-use crate::identity::{Person, Place, Sighting, Standing, Stretch};
+use crate::identity::{Former, Person, Place, Sighting, Standing, Stretch};
 use crate::time::Time;
 
 impl Tenant {
@@ -23,13 +23,7 @@ impl Tenant {
         for attempt in 1..=ATTEMPTS {
             let mut known = Known::default();
             let person = self.find(&Sighting::of(id.clone()), &mut known).await?;
-            let stretches = person.stretches();
-            let others = stretches.iter().map(|stretch| stretch.id.clone()).filter(|id| !known.has(id)).collect();
-            let (places, bad) = self.places(others).await?;
-            if !bad.is_empty() {
-                return Err(unreadable("contact"));
-            }
-            known.extend(places);
+            let stretches = self.stretches(&person, &mut known).await?;
             newest = newest.max(self.delete_histories(&stretches).await?);
             let at = moment(now, &person, newest);
             // Whatever goes into the history of a contact counts up the version on which this is conditional.
@@ -67,15 +61,18 @@ fn erased(person: &Person, stretches: &[Stretch], known: &Known, at: Time) -> BT
     for Stretch { id, until, .. } in stretches {
         let mut place = known.places.get(id).cloned().unwrap_or_default();
         let at = until.unwrap_or(at);
+        let has_left = person.contact.left.iter().any(|left| left.id == *id);
         let tombstone = match (&place.now, until) {
+            (Standing::Vacant(remains), _) if has_left => Some(remains.erased(at)),
             // Also where nothing is known of the id yet: a message of it may be on its way.
             (_, None) => Some(person.contact.erased(at)),
-            (Standing::Vacant(remains), Some(_)) => Some(remains.erased(at)),
             // Somebody else is there.
             _ => None,
         };
-        if until.is_some() && place.former.as_ref().map(|former| former.until) == *until {
-            place.former = None;
+        if has_left {
+            let is_own =
+                |former: &Former| person.contact.left.iter().any(|left| left.id == *id && left.until == former.until);
+            place.former = place.former.filter(|former| !is_own(former));
         }
         if let Some(tombstone) = tombstone {
             place.now = Standing::Erased(Box::new(tombstone));

@@ -8,11 +8,12 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
 use super::key::{self, Item, Key};
-use super::request::{ATTEMPTS, from_item, pause, unavailable};
+use super::place::Known;
+use super::request::{ATTEMPTS, from_item, pause, unavailable, unreadable};
 use super::{StoreError, Tenant};
 use crate::event::{HistoryEntry, HistoryKey};
 use crate::id::ContactId;
-use crate::identity::{Person, Sighting, Stretch};
+use crate::identity::{Person, Place, Sighting, Standing, Stretch};
 use crate::time::Time;
 
 /// Some entries of a history, and where to go on.
@@ -36,7 +37,9 @@ impl Tenant {
         before: Option<&HistoryKey>,
         limit: u16,
     ) -> Result<HistoryPage, StoreError> {
-        let stretches = self.person(&Sighting::of(id.clone())).await?.stretches();
+        let mut known = Known::default();
+        let person = self.find(&Sighting::of(id.clone()), &mut known).await?;
+        let stretches = self.stretches(&person, &mut known).await?;
         let (mut entries, mut is_last) = (Vec::new(), true);
         for stretch in &stretches {
             let query = self.history_query(&stretch.id, before).scan_index_forward(false).limit(limit.into());
@@ -53,6 +56,29 @@ impl Tenant {
         let next = entries.last().filter(|_| !is_last).map(|(_, entry)| entry.event.key.clone());
         let own = entries.into_iter().filter(|(stretch, entry)| stretch.holds(entry.event.at));
         Ok(HistoryPage { entries: own.map(|(_, entry)| entry).collect(), next })
+    }
+
+    /// The stretches of histories that are a person's. Where nobody came to an id that the person has left, what was done
+    /// under it since is the person's as well: it was decided on that contact, before the news of the move arrived.
+    ///
+    /// # Errors
+    /// A place could not be read.
+    pub(super) async fn stretches(&self, person: &Person, known: &mut Known) -> Result<Vec<Stretch>, StoreError> {
+        let mut stretches = person.stretches();
+        let others = stretches.iter().map(|stretch| stretch.id.clone()).filter(|id| !known.has(id)).collect();
+        let (places, bad) = self.places(others).await?;
+        if !bad.is_empty() {
+            return Err(unreadable("contact"));
+        }
+        known.extend(places);
+        for stretch in &mut stretches {
+            if let Some(Place { former: Some(former), now: Standing::Vacant(_), .. }) = known.places.get(&stretch.id)
+                && Some(former.until) == stretch.until
+            {
+                stretch.until = None;
+            }
+        }
+        Ok(stretches)
     }
 
     /// One entry, if it is there.

@@ -173,6 +173,20 @@ async fn a_changed_number_that_is_told_again_after_an_erasure_teaches_nothing() 
 }
 
 #[tokio::test]
+async fn what_staff_did_before_the_news_of_a_move_arrived_is_shown_and_erased_with_the_person() {
+    let world = World::start().await;
+    let news = changed_number(&world, PHONE, NEW_PHONE);
+    world.wait(60);
+    world.switch(PHONE, "opted_out").await;
+    deliver(&world, &news).await;
+    let kinds: Vec<Value> = world.history(NEW_PHONE).await.into_iter().map(|event| event["kind"].clone()).collect();
+    assert_eq!(kinds, ["opt_out", "id_change"]);
+    assert_eq!(erase(&world, NEW_PHONE).await, StatusCode::NO_CONTENT);
+    assert_eq!(items(&world, "H").await, Vec::<Value>::new());
+    assert_eq!(skipped(&world, [PHONE, NEW_PHONE]).await, ["opted_out"; 2]);
+}
+
+#[tokio::test]
 async fn whoever_was_erased_gave_no_consent_where_that_is_demanded() {
     let world = World::start().await;
     world.change_settings(|settings| settings["require_opt_in"] = true.into()).await;
