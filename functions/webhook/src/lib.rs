@@ -9,6 +9,7 @@ mod reports;
 mod seal;
 mod sender;
 mod signature;
+mod words;
 
 use std::collections::BTreeSet;
 

@@ -7,18 +7,18 @@
 use std::collections::BTreeSet;
 
 use consent::callback::Callback;
-use consent::contact::Source;
 use consent::event::Report;
 use consent::id::{ChannelId, ContactId, EventId, cut};
 use consent::identity::Ids;
-use consent::keyword::Candidate;
 use consent::settings::Wish;
 use serde_json::Value;
 
 use crate::envelope::{self, Body, Change, Layer};
-use crate::sender::{named, own_number, phone, sender, text, user};
+use crate::sender::{Named, own_number, sender, text};
+use crate::words::{is_malformed, said};
 
 pub use crate::sender::Sender;
+pub use crate::words::Said;
 
 /// An update from which a change of consent may come.
 #[derive(Debug)]
@@ -57,17 +57,6 @@ impl Content {
     }
 }
 
-/// One text of a message.
-#[derive(Debug)]
-pub struct Said {
-    /// As the customer wrote it, or as the button had it.
-    pub words: String,
-    /// What is compared with keywords.
-    pub candidate: Candidate,
-    /// Whether it was typed or pressed.
-    pub source: Source,
-}
-
 /// What a body holds that matters.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -82,25 +71,6 @@ pub struct Findings {
     /// Those among them that are opt-outs to anybody.
     pub lost_opt_outs: Vec<&'static str>,
 }
-
-/// Where a customer's own words stand in a message, and whether they were typed or pressed.
-const WORDS: [(&str, Source); 14] = [
-    ("/text/body", Source::Keyword),
-    // Not how WhatsApp writes it, but what it would mean is plain.
-    ("/text", Source::Keyword),
-    ("/image/caption", Source::Keyword),
-    ("/video/caption", Source::Keyword),
-    ("/document/caption", Source::Keyword),
-    ("/audio/caption", Source::Keyword),
-    ("/voice/caption", Source::Keyword),
-    ("/sticker/caption", Source::Keyword),
-    ("/button/payload", Source::Button),
-    ("/button/text", Source::Button),
-    ("/interactive/button_reply/id", Source::Button),
-    ("/interactive/button_reply/title", Source::Button),
-    ("/interactive/list_reply/id", Source::Button),
-    ("/interactive/list_reply/title", Source::Button),
-];
 
 /// Bytes of an error's title that are kept, at most.
 const TITLE_BYTES: usize = 256;
@@ -187,7 +157,7 @@ impl Reader<'_> {
     /// A message: words that may be a keyword, a change of number or user id, or the older form of WhatsApp's own control.
     fn message(&mut self, message: &Value) {
         self.findings.channels.extend(self.channel.clone());
-        let from = message.get("from").and_then(phone).as_ref().map(ContactId::from);
+        let from = Named::read(message.get("from"), None).phone.as_ref().map(ContactId::from);
         if from.is_some() && from == self.own_number {
             return;
         }
@@ -199,7 +169,7 @@ impl Reader<'_> {
         match text_at(message, "/system/type").as_deref() {
             Some("user_preference_changed") => {
                 let sender = sender(message, ["from", "from_user_id"], self.people);
-                self.control(message, message.pointer("/system/marketing"), sender);
+                self.control(message, message.pointer("/system/marketing").and_then(wish), sender);
             }
             Some("user_changed_number" | "customer_changed_number") => self.changed_number(message),
             Some("user_changed_user_id") => self.changed_user_id(message),
@@ -212,81 +182,81 @@ impl Reader<'_> {
     /// where there is a number.
     fn changed_number(&mut self, message: &Value) {
         let number = ["/system/wa_id", "/system/new_wa_id"].iter().find_map(|place| message.pointer(place));
-        let Some(number) = number.and_then(phone) else {
+        let new = Named::read(number, message.pointer("/system/user_id"));
+        let Some(ids) = new.ids() else {
             return self.findings.bad.push("change of number without the new number");
         };
-        let old = message.get("from").and_then(phone);
-        let user_id = if old.is_none() { message.get("from_user_id").and_then(user) } else { None };
-        let new = Ids {
-            phone: Some(ContactId::from(&number)),
-            user: message.pointer("/system/user_id").and_then(user).as_ref().map(ContactId::from),
-        };
-        let sender = named(old, user_id, None).map(|mut sender| {
-            sender.profile.phone = Some(number.digits().to_owned());
+        let old = Named::read(message.get("from"), message.get("from_user_id")).number_or_user();
+        let sender = old.sender(None).map(|mut sender| {
+            if let Some(number) = &new.phone {
+                sender.profile.phone = Some(number.digits().to_owned());
+            }
             sender
         });
-        self.add(message, id(message, ""), sender, Content::Moved(new));
+        self.add(message, id(message, ""), sender, Content::Moved(ids));
     }
 
-    /// A change of user id. It is told by the old one; a number says who it is where that one is missing.
+    /// A change of user id.
     fn changed_user_id(&mut self, message: &Value) {
-        let Some(new) = message.pointer("/system/user_id").and_then(user) else {
-            return self.findings.bad.push("change of user id without the new user id");
-        };
-        let old = message.pointer("/system/previous_user_id").and_then(user);
-        let number = if old.is_none() { message.get("from").and_then(phone) } else { None };
-        let sender = named(number, old, None);
-        self.add(message, id(message, ""), sender, Content::Moved(ContactId::from(&new).into()));
+        let [new, old] = ["/system/user_id", "/system/previous_user_id"].map(|place| message.pointer(place));
+        self.renamed(message, message.get("from"), old, new);
     }
 
     /// A change of user id, in the form that has a field of its own.
     fn user_id_update(&mut self, update: &Value) {
-        let Some(new) = update.pointer("/user_id/current").and_then(user) else {
+        let [new, old] = ["/user_id/current", "/user_id/previous"].map(|place| update.pointer(place));
+        self.renamed(update, update.get("wa_id"), old, new);
+    }
+
+    /// A change of user id is told by the old one; a number says who it is where that one is missing.
+    fn renamed(&mut self, update: &Value, number: Option<&Value>, old: Option<&Value>, new: Option<&Value>) {
+        let Some(ids) = Named::read(None, new).ids() else {
             return self.findings.bad.push("change of user id without the new user id");
         };
-        let old = update.pointer("/user_id/previous").and_then(user);
-        let number = if old.is_none() { update.get("wa_id").and_then(phone) } else { None };
-        let sender = named(number, old, None);
-        self.add(update, id(update, ""), sender, Content::Moved(ContactId::from(&new).into()));
+        let old = Some(Named::read(None, old)).filter(|old| old.ids().is_some());
+        let sender = old.unwrap_or_else(|| Named::read(number, None)).sender(None);
+        self.add(update, id(update, ""), sender, Content::Moved(ids));
     }
 
     /// A status: nothing to us, unless it is of a confirmation or tells that the customer stopped marketing.
     fn status(&mut self, status: &Value) {
-        let callback = text_at(status, "/biz_opaque_callback_data").and_then(|data| data.parse().ok());
-        if let (Some(callback), Some(report), Some(channel)) = (callback, report(status), &self.channel) {
-            self.findings.channels.insert(channel.clone());
-            self.findings.reports.push((channel.clone(), callback, report));
-        }
+        let callback: Option<Callback> =
+            text_at(status, "/biz_opaque_callback_data").and_then(|data| data.parse().ok());
         let codes = status.get("errors").and_then(Value::as_array).into_iter().flatten();
         let stopped = |error: &Value| error.get("code").and_then(number) == Some(STOPPED_MARKETING);
         if codes.into_iter().any(stopped) {
-            let sender = sender(status, recipient(status), self.people);
+            // Of our own messages we know whom they went to.
+            let ours = callback.as_ref().map(|callback| callback.contact.clone().into());
+            let sender = sender(status, recipient(status), self.people).or(ours);
             self.add(status, id(status, "131050."), sender, Content::Control(Wish::OptOut));
+        }
+        if let (Some(callback), Some(report), Some(channel)) = (callback, report(status), &self.channel) {
+            self.findings.channels.insert(channel.clone());
+            self.findings.reports.push((channel.clone(), callback, report));
         }
     }
 
     /// A customer's use of WhatsApp's own control.
     fn preference(&mut self, preference: &Value) {
-        if preference.get("category").and_then(Value::as_str).is_none_or(|category| category == "marketing_messages") {
-            let sender = sender(preference, ["wa_id", "user_id"], self.people);
-            self.control(preference, preference.get("value"), sender);
+        let wish = preference.get("value").and_then(wish);
+        let is_ours = preference.get("category").filter(|category| !category.is_null()).is_none_or(is_marketing);
+        match wish {
+            _ if is_ours => {
+                let sender = sender(preference, ["wa_id", "user_id"], self.people);
+                self.control(preference, wish, sender);
+            }
+            Some(Wish::OptIn) => {}
+            Some(Wish::OptOut) | None => {
+                self.findings.lost_opt_outs.push("user preference of an unknown category that may be a stop");
+            }
         }
     }
 
-    fn control(&mut self, update: &Value, value: Option<&Value>, sender: Option<Sender>) {
-        let wish = match value {
-            Some(Value::String(word)) if word == "stop" => Wish::OptOut,
-            Some(Value::String(word)) if word == "resume" || word == "signup" => Wish::OptIn,
-            Some(Value::Bool(wanted)) => {
-                if *wanted {
-                    Wish::OptIn
-                } else {
-                    Wish::OptOut
-                }
-            }
-            _ => return self.findings.bad.push("user preference of a kind that nobody knows"),
-        };
-        self.add(update, id(update, ""), sender, Content::Control(wish));
+    fn control(&mut self, update: &Value, wish: Option<Wish>, sender: Option<Sender>) {
+        match wish {
+            Some(wish) => self.add(update, id(update, ""), sender, Content::Control(wish)),
+            None => self.findings.lost_opt_outs.push("user preference of an unknown value, which may be a stop"),
+        }
     }
 
     fn add(&mut self, update: &Value, id: Id, sender: Option<Sender>, content: Content) {
@@ -304,6 +274,26 @@ impl Reader<'_> {
     }
 }
 
+/// What a customer did with WhatsApp's own control, if that is known.
+fn wish(value: &Value) -> Option<Wish> {
+    match value {
+        Value::String(word) => match word.trim().to_ascii_lowercase().as_str() {
+            "stop" => Some(Wish::OptOut),
+            "resume" | "signup" => Some(Wish::OptIn),
+            _ => None,
+        },
+        // The older form: whether marketing is wanted.
+        Value::Bool(true) => Some(Wish::OptIn),
+        Value::Bool(false) => Some(Wish::OptOut),
+        _ => None,
+    }
+}
+
+/// Whether a category of messages is that of marketing.
+fn is_marketing(category: &Value) -> bool {
+    category.as_str().is_some_and(|category| category.trim().eq_ignore_ascii_case("marketing_messages"))
+}
+
 /// The fields that name the customer whom a message went to: in a group that is one of its participants, and the recipient
 /// is the group.
 fn recipient(status: &Value) -> [&'static str; 2] {
@@ -317,23 +307,6 @@ fn recipient(status: &Value) -> [&'static str; 2] {
 
 fn channel(change: &Change) -> Option<ChannelId> {
     text(change.metadata().get("phone_number_id")?)?.parse().ok()
-}
-
-fn said(message: &Value) -> Vec<Said> {
-    let texts = WORDS.iter().filter_map(|(place, source)| Some((message.pointer(place)?.as_str()?, *source)));
-    let said = texts.filter_map(|(words, source)| {
-        Some(Said { words: words.to_owned(), candidate: Candidate::new(words)?, source })
-    });
-    said.collect()
-}
-
-/// Whether a message without any words is not even one that WhatsApp sends: those say what they are, and a text has a body.
-fn is_malformed(message: &Value) -> bool {
-    match message.get("type").and_then(Value::as_str) {
-        None => message.get("interactive").is_none(),
-        Some("text") => !message.pointer("/text/body").is_some_and(Value::is_string) && !message["text"].is_string(),
-        Some(_) => false,
-    }
 }
 
 /// What a status tells of a message.
@@ -402,41 +375,6 @@ mod tests {
 
     fn only(body: &str) -> Update {
         findings(&Body::new(body.as_bytes())).unwrap().updates.remove(0)
-    }
-
-    fn words(message: &Value) -> Vec<String> {
-        let body = body(message, &Value::Null);
-        let findings = findings(&Body::new(body.as_bytes())).unwrap();
-        let said = |update: Update| match update.content {
-            Content::Words(said) => said,
-            Content::Control(_) | Content::Moved(_) => panic!("no words"),
-        };
-        findings.updates.into_iter().flat_map(said).map(|said| said.words).collect()
-    }
-
-    #[test]
-    fn words_are_found_wherever_a_customer_can_put_them() {
-        assert_eq!(words(&json!({"type": "text", "text": {"body": "STOP"}})), ["STOP"]);
-        assert_eq!(words(&json!({"type": "image", "image": {"caption": "Stop"}})), ["Stop"]);
-        assert_eq!(words(&json!({"type": "button", "button": {"payload": "p", "text": "t"}})), ["p", "t"]);
-        assert_eq!(
-            words(&json!({"interactive": {"list_reply": {"id": "r1", "title": "T", "description": "D"}}})),
-            ["r1", "T"]
-        );
-    }
-
-    #[test]
-    fn other_messages_have_no_words() {
-        for message in [
-            json!({"type": "reaction", "reaction": {"message_id": "wamid.X", "emoji": "🛑"}}),
-            json!({"type": "order", "order": {"text": "STOP"}}),
-            json!({"type": "interactive", "interactive": {"nfm_reply": {"body": "STOP", "name": "stop"}}}),
-            json!({"type": "interactive"}),
-            json!({"type": "text", "text": {"body": "🛑"}}),
-            json!({"type": "text", "text": {"body": "please stop ".repeat(40) + "now"}}),
-        ] {
-            assert_eq!(words(&message), Vec::<String>::new(), "{message}");
-        }
     }
 
     #[test]

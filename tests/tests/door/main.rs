@@ -23,4 +23,5 @@ mod provider;
 mod read_units;
 mod readings;
 mod seals;
+mod shapes;
 mod webhooks;

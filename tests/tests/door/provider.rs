@@ -1,8 +1,9 @@
 //! WhatsApp's own control: only the customer can stop with it, and only the customer can undo it.
 
 use axum::http::{Method, StatusCode};
+use consent::log::Metric;
 use serde_json::{Value, json};
-use tests::{World, webhook};
+use tests::{Counted, World, webhook};
 
 const SHEENA: &str = "14155550123";
 
@@ -132,4 +133,52 @@ async fn it_counts_while_keywords_are_off() {
     world.change_settings(|settings| settings["enabled"] = false.into()).await;
     post(&world, &preference("stop", &world.seconds().into())).await;
     assert_eq!(world.contact(SHEENA).await.unwrap()["provider_stopped"], true);
+}
+
+#[tokio::test]
+async fn values_and_categories_are_read_in_capitals_as_well() {
+    let world = World::start().await;
+    for (value, category, stopped) in [
+        ("STOP", "MARKETING_MESSAGES", true),
+        ("Resume", "Marketing_Messages", false),
+        (" Stop ", "marketing_messages", true),
+        ("SIGNUP", "MARKETING_MESSAGES", false),
+    ] {
+        world.wait(1);
+        let mut body = preference(value, &world.seconds().into());
+        body["entry"][0]["changes"][0]["value"]["user_preferences"][0]["category"] = category.into();
+        post(&world, &body).await;
+        assert_eq!(world.contact(SHEENA).await.unwrap()["provider_stopped"], stopped, "{value} {category}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_a_stop_and_cannot_be_read_is_loud() {
+    let world = World::start().await;
+    let counted = |value: Value, category: Value| {
+        let mut body = preference("", &world.seconds().into());
+        let preference = &mut body["entry"][0]["changes"][0]["value"]["user_preferences"][0];
+        (preference["value"], preference["category"]) = (value, category);
+        async {
+            let counted = Counted::from_now_on();
+            let body = body;
+            post(&world, &body).await;
+            (counted.count(Metric::UnreadableOptOut), counted.all().len())
+        }
+    };
+    let marketing = || json!("marketing_messages");
+    for (value, category) in [
+        (json!("pause"), marketing()),
+        (json!("STOP_ALL"), marketing()),
+        (Value::Null, marketing()),
+        (json!(0), marketing()),
+        (json!("stop"), json!("utility_messages")),
+        (json!("STOP"), json!(7)),
+        (json!("pause"), json!("utility_messages")),
+    ] {
+        assert_eq!(counted(value.clone(), category.clone()).await, (1, 1), "{value} {category}");
+    }
+    // What is no stop for sure, in a category that is none of ours.
+    assert_eq!(counted(json!("resume"), json!("utility_messages")).await, (0, 0));
+    assert_eq!(world.contact(SHEENA).await, None);
 }
