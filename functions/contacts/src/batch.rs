@@ -11,7 +11,7 @@ use consent::decision::{Decision, RefusedOptIn, batch_opt_in_time, decide_switch
 use consent::event::{Effect, Event};
 use consent::http::{Body, Caller, Fields, Problem};
 use consent::identity::{Person, Sighting};
-use consent::store::{self, Known, StoreError, Tenant, Wanted};
+use consent::store::{self, Known, StoreError, Tenant};
 use consent::time::Time;
 use futures::StreamExt;
 use futures::stream;
@@ -115,18 +115,19 @@ async fn change_all(
     Ok(done.into_iter().flatten().collect())
 }
 
-/// Carries out one person's changes in their order, each on what the one before left.
+/// Carries out one person's changes in their order, each on what the one before left, and writes them together.
 async fn change_person(
     tenant: Tenant,
     user: Arc<str>,
-    mut known: Known,
+    known: Known,
     changes: Vec<Placed<(Sighting, Change)>>,
     now: Time,
 ) -> Result<Vec<Placed<Answer>>, StoreError> {
-    let mut answers = Vec::with_capacity(changes.len());
-    for (place, (sighting, change)) in changes {
-        let decide = |person: &Person| decide(&person.contact, &change, &user, now);
-        let (outcome, detail) = match tenant.change(Wanted::by_staff(&sighting), &mut known, now, decide).await? {
+    let sightings: Vec<&Sighting> = changes.iter().map(|(_, (sighting, _))| sighting).collect();
+    let decide = |index: usize, person: &Person| decide(&person.contact, &changes[index].1.1, &user, now);
+    let made = tenant.change_in_series(&sightings, known, now, decide).await?;
+    let answer = |((place, (_, change)), made): (&Placed<(Sighting, Change)>, store::Change<RefusedOptIn>)| {
+        let (outcome, detail) = match made {
             store::Change::Made { decision, .. } => {
                 switch::report(tenant.id(), change.consent.into(), &decision);
                 (Outcome::from(decision.effect()), None)
@@ -135,9 +136,9 @@ async fn change_person(
             // What staff does is never a repeat: each time it is an event of its own.
             store::Change::Repeat | store::Change::Erased => (Outcome::Unchanged, None),
         };
-        answers.push((place, Answer::new(change.named.id.to_string().into(), outcome, detail)));
-    }
-    Ok(answers)
+        (*place, Answer::new(change.named.id.to_string().into(), outcome, detail))
+    };
+    Ok(changes.iter().zip(made).map(answer).collect())
 }
 
 fn decide(contact: &Contact, change: &Change, user: &str, now: Time) -> Result<Decision, RefusedOptIn> {

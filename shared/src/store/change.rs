@@ -153,8 +153,8 @@ impl Tenant {
         let entry = decision.entry.as_ref();
         let after = person.places(&decision.contact, decision.heeded.as_ref());
         // Whatever goes into the history of a contact counts its version up, so that an erasure misses none of it.
-        let counted = entry.or(decision.merge.as_ref()).map(|_| person.id());
-        let rewrite = self.rewrite(known, &after, counted, due)?;
+        let counted = entry.or(decision.merge.as_ref()).map(|_| person.id().clone()).into_iter().collect();
+        let rewrite = self.rewrite(known, &after, &counted, due)?;
         let mut items = rewrite.items;
         // What an update brings stands under an id of the update's own, whatever else the person goes by: so a repeat finds
         // it.
@@ -175,7 +175,7 @@ impl Tenant {
         Ok((items, rewrite.known))
     }
 
-    fn record(&self, home: &ContactId, entry: &HistoryEntry) -> Result<TransactWriteItem, StoreError> {
+    pub(super) fn record(&self, home: &ContactId, entry: &HistoryEntry) -> Result<TransactWriteItem, StoreError> {
         let key = Key::history(&self.id, home, &entry.event.key);
         Ok(self.store.put(key, to_item("history", entry)?, Condition::Absent))
     }

@@ -1,6 +1,6 @@
 //! The end of what is known of somebody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::Known;
 use super::request::{ATTEMPTS, Written, pause};
@@ -27,7 +27,7 @@ impl Tenant {
             newest = newest.max(self.delete_histories(&stretches).await?);
             let at = moment(now, &person, newest);
             // Whatever goes into the history of a contact counts up the version on which this is conditional.
-            let rewrite = self.rewrite(&known, &erased(&person, &stretches, &known, at), None, now)?;
+            let rewrite = self.rewrite(&known, &erased(&person, &stretches, &known, at), &BTreeSet::new(), now)?;
             if rewrite.items.is_empty() || self.store.transact(rewrite.items).await? == Written::Yes {
                 // Where no contact was, an entry that came in between counted nothing up.
                 let bounded = stretches.into_iter().map(|stretch| stretch.up_to(at));

@@ -15,6 +15,7 @@ mod outbox;
 mod place;
 mod report;
 mod request;
+mod series;
 mod settings;
 mod suppression;
 

@@ -117,6 +117,19 @@ impl Known {
         self.marks.extend(other.marks);
     }
 
+    /// Takes over what was read of places that are not known yet.
+    pub(super) fn add(&mut self, other: &Self) {
+        let new: Vec<&ContactId> = other.places.keys().filter(|id| !self.has(id)).collect();
+        for id in new {
+            self.copy(id, other);
+        }
+    }
+
+    /// Takes it that places hold this, though it is not written yet.
+    pub(super) fn assume(&mut self, places: &BTreeMap<ContactId, Place>) {
+        self.places.extend(places.iter().map(|(id, place)| (id.clone(), place.clone())));
+    }
+
     /// Takes over what was read of one place.
     pub(super) fn copy(&mut self, id: &ContactId, from: &Self) {
         if let (Some(place), Some(mark)) = (from.places.get(id), from.marks.get(id)) {
@@ -141,19 +154,19 @@ pub(super) struct Rewrite {
 }
 
 impl Tenant {
-    /// Writes what has to stand in places, each on the condition that it still holds what was read. `counted` is a contact
-    /// whose version counts up in any case; without anything to write, nothing is.
+    /// Writes what has to stand in places, each on the condition that it still holds what was read. `counted` are contacts
+    /// whose versions count up in any case; without anything to write, nothing is.
     pub(super) fn rewrite(
         &self,
         known: &Known,
         after: &BTreeMap<ContactId, Place>,
-        counted: Option<&ContactId>,
+        counted: &BTreeSet<ContactId>,
         now: Time,
     ) -> Result<Rewrite, StoreError> {
         let mut rewrite = Rewrite { items: Vec::new(), known: known.clone() };
         let mut unwritten = Vec::new();
         for (id, place) in after {
-            let counts = counted == Some(id) && matches!(place.now, Standing::Contact(_) | Standing::Erased(_));
+            let counts = counted.contains(id) && matches!(place.now, Standing::Contact(_) | Standing::Erased(_));
             if known.places.get(id) == Some(place) && !counts {
                 unwritten.push(id);
                 continue;
@@ -172,7 +185,7 @@ impl Tenant {
             rewrite.known.places.insert(id.clone(), place.clone());
             rewrite.known.marks.insert(id.clone(), mark);
         }
-        if rewrite.items.is_empty() && counted.is_none() {
+        if rewrite.items.is_empty() && counted.is_empty() {
             return Ok(rewrite);
         }
         for id in unwritten {

@@ -131,3 +131,35 @@ async fn a_batch_opt_out_counts_when_it_was_obtained() {
     world.delivers(&start).await;
     assert!(!eligible(&world).await, "without evidence it counts when it is asked for");
 }
+
+#[tokio::test]
+async fn a_batch_writes_once_for_a_person_however_often_it_names_one() {
+    let world = World::start().await;
+    let changes: Vec<Value> = (0..50)
+        .map(|index| {
+            let status = if index % 2 == 0 { "opted_out" } else { "opted_in" };
+            json!({"id": SHEENA, "status": status, "evidence": evidence(&world, 100 - index)})
+        })
+        .collect();
+    world.calls.reset();
+    let answer = world.ask(Method::POST, "/contacts/batch", Some(json!({"changes": changes}))).await;
+    assert_eq!(answer.expect(StatusCode::OK)["counts"]["changed"], 50);
+    assert_eq!(world.calls.count("TransactWriteItems"), 1);
+    assert_eq!(world.history(SHEENA).await.len(), 50);
+    assert!(eligible(&world).await, "the last change says so");
+}
+
+#[tokio::test]
+async fn a_long_series_of_changes_of_one_person_is_written_in_parts_and_whole() {
+    let world = World::start().await;
+    let changes: Vec<Value> = (0..200)
+        .map(|index| {
+            let status = if index % 2 == 0 { "opted_out" } else { "opted_in" };
+            json!({"id": SHEENA, "status": status, "evidence": evidence(&world, 1_000 - index)})
+        })
+        .collect();
+    world.calls.fail("TransactWriteItems", [tests::Fault::Pass, tests::Fault::Conflict]);
+    let answer = world.ask(Method::POST, "/contacts/batch", Some(json!({"changes": changes}))).await;
+    assert_eq!(answer.expect(StatusCode::OK)["counts"]["changed"], 200);
+    assert_eq!(world.history(SHEENA).await.len(), 200);
+}
