@@ -16,6 +16,9 @@ use crate::cursor::{self, List};
 use crate::named::Named;
 use crate::query::Query;
 
+/// Events of a page, at most.
+const MAX_LIMIT: u16 = 100;
+
 /// A page of events.
 #[derive(Serialize)]
 pub struct Page {
@@ -66,7 +69,8 @@ pub async fn page(
     Named { id, .. }: Named,
     mut query: Query,
 ) -> Result<Json<Page>, Problem> {
-    let limit = query.limit();
+    query.only(&["limit", "cursor"]);
+    let limit = query.limit(MAX_LIMIT);
     let cursor = query.text("cursor").map(str::to_owned);
     query.finish()?;
 

@@ -17,6 +17,9 @@ use crate::view::ContactView;
 /// Bytes of the longest id there is.
 const MAX_PREFIX: usize = 135;
 
+/// Contacts of a page, at most.
+const MAX_LIMIT: u16 = 1_000;
+
 /// A page of contacts.
 #[derive(Serialize)]
 pub struct Page {
@@ -26,8 +29,9 @@ pub struct Page {
 
 /// `GET /contacts`
 pub async fn page(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Json<Page>, Problem> {
+    query.only(&["status", "prefix", "limit", "cursor"]);
     let filter = Filter::read(&mut query);
-    let limit = query.limit();
+    let limit = query.limit(MAX_LIMIT);
     let cursor = query.text("cursor").map(str::to_owned);
     query.finish()?;
 

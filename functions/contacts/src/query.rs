@@ -1,6 +1,7 @@
-//! Queries: parameters whose every fault is told at once. Empty ones count as missing, unknown ones are ignored.
+//! Queries: parameters whose every fault is told at once. Empty ones count as missing. One that is unknown or repeated is a
+//! fault, since a filter that is overlooked shows more than was asked for.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -12,17 +13,23 @@ use serde_json::Value;
 /// Entries of a page where the caller does not say.
 const DEFAULT_LIMIT: u16 = 50;
 
-/// Entries of a page, at most.
-const MAX_LIMIT: u16 = 100;
-
 /// The parameters of a query, and what was wrong with those that were asked for.
 #[derive(Debug)]
 pub struct Query {
-    parameters: HashMap<String, String>,
+    parameters: BTreeMap<String, String>,
     errors: Vec<FieldError>,
 }
 
 impl Query {
+    /// Refuses parameters other than these.
+    pub fn only(&mut self, names: &[&str]) {
+        let unknown: Vec<String> =
+            self.parameters.keys().filter(|name| !names.contains(&name.as_str())).cloned().collect();
+        for name in unknown {
+            self.refuse(&name, format!("is no parameter here: use {}", names.join(", ")));
+        }
+    }
+
     /// A parameter that is any text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str).filter(|text| !text.is_empty())
@@ -38,12 +45,12 @@ impl Query {
         word
     }
 
-    /// How many entries the page may have.
-    pub fn limit(&mut self) -> u16 {
+    /// How many entries the page may have, up to `most`.
+    pub fn limit(&mut self, most: u16) -> u16 {
         let Some(text) = self.text("limit") else { return DEFAULT_LIMIT };
-        let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+        let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
         if limit.is_none() {
-            self.refuse("limit", format!("does not fit: give a number from 1 to {MAX_LIMIT}"));
+            self.refuse("limit", format!("does not fit: give a number from 1 to {most}"));
         }
         limit.unwrap_or(DEFAULT_LIMIT)
     }
@@ -62,9 +69,15 @@ impl Query {
     }
 }
 
-impl From<HashMap<String, String>> for Query {
-    fn from(parameters: HashMap<String, String>) -> Self {
-        Self { parameters, errors: Vec::new() }
+impl From<Vec<(String, String)>> for Query {
+    fn from(given: Vec<(String, String)>) -> Self {
+        let mut query = Self { parameters: BTreeMap::new(), errors: Vec::new() };
+        for (name, text) in given {
+            if query.parameters.insert(name.clone(), text).is_some() {
+                query.refuse(&name, "is there twice: give it once");
+            }
+        }
+        query
     }
 }
 
@@ -73,7 +86,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = axum::extract::Query::from_request_parts(parts, state).await;
-        let axum::extract::Query(parameters): axum::extract::Query<HashMap<String, String>> =
+        let axum::extract::Query(parameters): axum::extract::Query<Vec<(String, String)>> =
             query.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
         Ok(parameters.into())
     }
@@ -85,19 +98,29 @@ pub(crate) mod tests {
 
     pub fn query(parameters: &[(&str, &str)]) -> Query {
         let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        parameters.collect::<HashMap<_, _>>().into()
+        parameters.collect::<Vec<_>>().into()
     }
 
     #[test]
-    fn a_limit_is_a_number_from_1_to_100() {
+    fn parameters_that_are_unknown_or_repeated_are_refused_by_name() {
+        let mut query = query(&[("limit", "1"), ("stauts", "opted_out"), ("limit", "2")]);
+        query.only(&["status", "limit"]);
+        let errors = query.finish().unwrap_err();
+        let told: Vec<(&str, &str)> = errors.iter().map(|error| (&*error.field, &*error.detail)).collect();
+        let unknown = ("stauts", "is no parameter here: use status, limit");
+        assert_eq!(told, [("limit", "is there twice: give it once"), unknown]);
+    }
+
+    #[test]
+    fn a_limit_is_a_number_from_1_to_its_most() {
         for (text, limit) in [("", 50), ("1", 1), ("100", 100)] {
             let mut query = query(&[("limit", text)]);
-            assert_eq!(query.limit(), limit, "{text}");
+            assert_eq!(query.limit(100), limit, "{text}");
             assert_eq!(query.finish(), Ok(()));
         }
         for text in ["0", "101", "-1", "ten", "1.5", "99999999"] {
             let mut query = query(&[("limit", text)]);
-            query.limit();
+            query.limit(100);
             assert_eq!(query.finish().unwrap_err()[0].field, "limit", "{text}");
         }
     }

@@ -251,9 +251,14 @@ async fn a_cursor_holds_for_its_tenant_and_filters_only() {
     }
     let stranger = world.ask_as("acme", SCOPES, Method::GET, &format!("/contacts?cursor={cursor}"), None).await;
     stranger.problem(StatusCode::UNPROCESSABLE_ENTITY);
-    for (query, field) in
-        [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("status=gone", "status")]
-    {
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=x", "limit"),
+        ("status=gone", "status"),
+        ("stauts=opted_out", "stauts"),
+        ("limit=1&limit=2", "limit"),
+    ] {
         let fields =
             world.ask(Method::GET, &format!("/contacts?{query}"), None).await.problem(StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(fields, [field]);
