@@ -1,5 +1,6 @@
 //! The stand-in for WhatsApp's Graph API: takes the messages that the system sends, keeps them for `GET /local/outbox`,
-//! and sends their statuses back. `PUT /local/graph` tells it to fail, to be slow, or to lose its answers.
+//! and sends their statuses back. `PUT /local/graph` tells it to fail, to be slow, to lose its answers, or to be behind a
+//! gateway that is down.
 
 mod answer;
 mod orders;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use consent::clock::Clock;
@@ -65,6 +66,11 @@ impl Graph {
         self.orders().add(codes.into_iter().map(Fate::Refused));
     }
 
+    /// Has a gateway answer the next messages, one with a page of each of these HTTP statuses. They get no further.
+    pub fn answer_with_pages(&self, statuses: impl IntoIterator<Item = u16>) {
+        self.orders().add(statuses.into_iter().map(Fate::Page));
+    }
+
     /// Accepts the next messages, so many of them, and hangs up without an answer.
     pub fn lose_answers(&self, count: usize) {
         self.orders().add(std::iter::repeat_n(Fate::AnswerLost, count));
@@ -117,6 +123,10 @@ impl Graph {
         receipt
     }
 
+    fn answered(&self, status: u16) {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).push(status);
+    }
+
     fn orders(&self) -> MutexGuard<'_, Orders> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,6 +149,10 @@ async fn order(State(graph): State<Graph>, body: String) -> Response {
     if let Some(codes) = changes.codes() {
         graph.orders().forget_refusals();
         graph.refuse(codes.iter().copied());
+    }
+    if let Some(statuses) = changes.pages() {
+        graph.orders().forget_pages();
+        graph.answer_with_pages(statuses.iter().copied());
     }
     if let Some(count) = changes.lose_answers {
         graph.orders().forget_losses();
@@ -164,16 +178,21 @@ async fn messages(
         let mut orders = graph.orders();
         (orders.next(), orders.slowness)
     };
+    if let Some(Fate::Page(status)) = fate {
+        graph.answered(status);
+        let page = "<html><body><h1>The server is temporarily unavailable</h1></body></html>";
+        return (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), Html(page)).into_response();
+    }
     let answered = match fate {
         Some(Fate::Refused(code)) => Err(Refusal::new(code, "Refused because it was asked for")),
-        Some(Fate::AnswerLost) | None => answer::answer(&headers, &body),
+        Some(Fate::AnswerLost | Fate::Page(_)) | None => answer::answer(&headers, &body),
     };
     let kept = answered.map(|(message, accepted)| {
         let receipt = graph.keep(channel, message, &accepted);
         (accepted, receipt)
     });
     let status = kept.as_ref().map_or_else(Refusal::status, |_| StatusCode::OK);
-    graph.answers.lock().unwrap_or_else(PoisonError::into_inner).push(status.as_u16());
+    graph.answered(status.as_u16());
     if !slowness.is_zero() {
         tokio::time::sleep(slowness).await;
     }

@@ -26,6 +26,8 @@ pub(super) struct Orders {
 pub(super) enum Fate {
     Refused(u32),
     AnswerLost,
+    /// A gateway answers with a page of its own and this HTTP status.
+    Page(u16),
 }
 
 /// Changes to them, as they come.
@@ -33,6 +35,7 @@ pub(super) enum Fate {
 #[serde(deny_unknown_fields)]
 pub(super) struct Changes {
     fail: Option<Codes>,
+    gateway: Option<Statuses>,
     slow_ms: Option<u64>,
     /// How many answers to lose, if that changes.
     pub lose_answers: Option<usize>,
@@ -47,11 +50,20 @@ enum Codes {
     Each(Vec<u32>),
 }
 
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "is an HTTP status, or a list of them: 502 or [502, 504]")]
+enum Statuses {
+    One(u16),
+    Each(Vec<u16>),
+}
+
 /// How they stand, in the words of their changes.
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct State {
     /// The codes that are still to come.
     fail: Vec<u32>,
+    /// The pages that are still to come.
+    gateway: Vec<u16>,
     slow_ms: u128,
     /// The answers that are still to be lost.
     lose_answers: usize,
@@ -71,7 +83,12 @@ impl Orders {
 
     /// Takes back every refusal that is still to come.
     pub fn forget_refusals(&mut self) {
-        self.fates.retain(|fate| *fate == Fate::AnswerLost);
+        self.fates.retain(|fate| !matches!(fate, Fate::Refused(_)));
+    }
+
+    /// Takes back every page that is still to come.
+    pub fn forget_pages(&mut self) {
+        self.fates.retain(|fate| !matches!(fate, Fate::Page(_)));
     }
 
     /// Takes back every loss that is still to come.
@@ -81,13 +98,15 @@ impl Orders {
 
     /// How they stand.
     pub fn state(&self) -> State {
-        let code = |fate: &Fate| match fate {
-            Fate::Refused(code) => Some(*code),
-            Fate::AnswerLost => None,
-        };
-        let fail: Vec<u32> = self.fates.iter().filter_map(code).collect();
-        let lose_answers = self.fates.len() - fail.len();
-        State { fail, slow_ms: self.slowness.as_millis(), lose_answers, statuses: self.statuses }
+        let (mut fail, mut gateway, mut lose_answers) = (Vec::new(), Vec::new(), 0);
+        for fate in &self.fates {
+            match *fate {
+                Fate::Refused(code) => fail.push(code),
+                Fate::Page(status) => gateway.push(status),
+                Fate::AnswerLost => lose_answers += 1,
+            }
+        }
+        State { fail, gateway, slow_ms: self.slowness.as_millis(), lose_answers, statuses: self.statuses }
     }
 }
 
@@ -100,6 +119,12 @@ impl Changes {
         let changes: Self = body::read(body)?;
         if changes.codes().is_some_and(|codes| codes.len() > MOST) {
             return Err(Refused::new("fail", "is too long: give at most 1000 codes"));
+        }
+        if changes.pages().is_some_and(|statuses| statuses.len() > MOST) {
+            return Err(Refused::new("gateway", "is too long: give at most 1000 statuses"));
+        }
+        if changes.pages().is_some_and(|statuses| statuses.iter().any(|status| !(400..600).contains(status))) {
+            return Err(Refused::new("gateway", "has no HTTP status of an error: give 400 to 599"));
         }
         if changes.lose_answers.is_some_and(|count| count > MOST) {
             return Err(Refused::new("lose_answers", "is too large: give at most 1000"));
@@ -115,6 +140,14 @@ impl Changes {
         self.fail.as_ref().map(|codes| match codes {
             Codes::One(code) => std::slice::from_ref(code),
             Codes::Each(codes) => codes,
+        })
+    }
+
+    /// The statuses of the pages that a gateway answers the next messages with, if that changes.
+    pub fn pages(&self) -> Option<&[u16]> {
+        self.gateway.as_ref().map(|statuses| match statuses {
+            Statuses::One(status) => std::slice::from_ref(status),
+            Statuses::Each(statuses) => statuses,
         })
     }
 

@@ -77,7 +77,7 @@ async fn it_fails_as_told_and_then_no_more() {
     let (graph, to) = (Graph::default(), json!({"to": "+16505551234"}));
     let (status, state) = tell(&graph, &json!({"fail": [131_056, 2]})).await;
     assert_eq!(status, StatusCode::OK);
-    assert_eq!(state, json!({"fail": [131_056, 2], "slow_ms": 0, "lose_answers": 0, "statuses": false}));
+    assert_eq!(state, json!({"fail": [131_056, 2], "gateway": [], "slow_ms": 0, "lose_answers": 0, "statuses": false}));
     for (status, code) in [(StatusCode::BAD_REQUEST, 131_056), (StatusCode::INTERNAL_SERVER_ERROR, 2)] {
         let (got, answer) = send(&graph, TOKEN, &to).await;
         assert_eq!((got, answer["error"]["code"].as_u64()), (status, Some(code)));
@@ -91,11 +91,26 @@ async fn an_order_takes_the_place_of_the_one_before() {
     let graph = Graph::default();
     tell(&graph, &json!({"fail": 131_056, "lose_answers": 2, "slow_ms": 5, "statuses": true})).await;
     let (_, state) = tell(&graph, &json!({})).await;
-    assert_eq!(state, json!({"fail": [131_056], "slow_ms": 5, "lose_answers": 2, "statuses": true}));
+    assert_eq!(state, json!({"fail": [131_056], "gateway": [], "slow_ms": 5, "lose_answers": 2, "statuses": true}));
     let (_, state) = tell(&graph, &json!({"fail": 2, "lose_answers": 0, "slow_ms": 0})).await;
-    assert_eq!(state, json!({"fail": [2], "slow_ms": 0, "lose_answers": 0, "statuses": true}));
+    assert_eq!(state, json!({"fail": [2], "gateway": [], "slow_ms": 0, "lose_answers": 0, "statuses": true}));
     let (_, state) = tell(&graph, &json!({"fail": [], "lose_answers": 1, "statuses": false})).await;
-    assert_eq!(state, json!({"fail": [], "slow_ms": 0, "lose_answers": 1, "statuses": false}));
+    assert_eq!(state, json!({"fail": [], "gateway": [], "slow_ms": 0, "lose_answers": 1, "statuses": false}));
+}
+
+#[tokio::test]
+async fn a_gateway_answers_with_pages_and_nothing_arrives() {
+    let (graph, to) = (Graph::default(), json!({"to": "+16505551234"}));
+    let (_, state) = tell(&graph, &json!({"gateway": [502, 504]})).await;
+    assert_eq!(state["gateway"], json!([502, 504]));
+    for status in [StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT] {
+        let answer = graph.router().oneshot(message(TOKEN, &to)).await.unwrap();
+        assert_eq!(answer.status(), status);
+        let page = answer.into_body().collect().await.unwrap().to_bytes();
+        assert!(serde_json::from_slice::<Value>(&page).is_err(), "a page is not JSON");
+    }
+    assert_eq!(send(&graph, TOKEN, &to).await.0, StatusCode::OK);
+    assert_eq!((graph.outbox().len(), graph.answers()), (1, vec![502, 504, 200]));
 }
 
 #[tokio::test]
@@ -106,6 +121,8 @@ async fn orders_that_do_not_fit_change_nothing() {
         (json!({"fail": "2"}), "fail"),
         (json!({"fail": [-1]}), "fail"),
         (json!({"fail": 2, "slow_ms": 60_001}), "slow_ms"),
+        (json!({"gateway": 200}), "gateway"),
+        (json!({"gateway": "502"}), "gateway"),
         (json!({"lose_answers": 1001}), "lose_answers"),
         (json!({"statuses": "yes"}), "statuses"),
         (json!([1]), "body"),
@@ -116,7 +133,7 @@ async fn orders_that_do_not_fit_change_nothing() {
         assert!(message.starts_with(&format!("{field}: ")), "{message}");
     }
     let (_, state) = tell(&graph, &json!({})).await;
-    assert_eq!(state, json!({"fail": [], "slow_ms": 0, "lose_answers": 0, "statuses": false}));
+    assert_eq!(state, json!({"fail": [], "gateway": [], "slow_ms": 0, "lose_answers": 0, "statuses": false}));
 }
 
 #[tokio::test(start_paused = true)]
