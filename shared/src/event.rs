@@ -324,9 +324,9 @@ mod tests {
         for field in ["reason", "unconfirmed"] {
             let mut stored = serde_json::to_value(entry(None)).unwrap();
             assert_eq!(stored.get(field), None);
-            for later in [json!("later"), Value::Null] {
+            for (later, reason) in [(json!("later"), Some(Reason::Other)), (Value::Null, None)] {
                 stored[field] = later;
-                assert_eq!(serde_json::from_value::<HistoryEntry>(stored.clone()).unwrap().reason, None, "{stored}");
+                assert_eq!(serde_json::from_value::<HistoryEntry>(stored.clone()).unwrap().reason, reason, "{stored}");
             }
         }
     }

@@ -36,3 +36,9 @@ pub const CAMPAIGN_RESERVE: Duration = Duration::from_secs(5);
 
 /// For the Graph API's answer.
 pub const GRAPH: Duration = Duration::from_secs(4);
+
+/// For a sweep of the outbox: after this time it begins nothing new.
+pub const SWEEP: Duration = Duration::from_mins(1);
+
+/// For what a sweep has begun, after that. Sweep and end together leave the function, which has 75 seconds, some time.
+pub const SWEEP_END: Duration = Duration::from_secs(8);

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex, Once};
 
 use consent::log::{METRICS, Metric};
+use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Subscriber};
@@ -20,7 +21,14 @@ pub struct Counted {
 }
 
 #[derive(Clone, Default)]
-struct Counts(Arc<Mutex<BTreeMap<String, usize>>>);
+struct Counts(Arc<Mutex<Vec<Line>>>);
+
+/// A line that is counted.
+#[derive(Clone, Default)]
+struct Line {
+    metric: String,
+    numbers: Map<String, Value>,
+}
 
 /// Makes sure that the lines are made, for whoever listens. Whether a line is wanted at all is found out only once, by the
 /// first thread that comes to it, which may be one on which nobody listens.
@@ -46,7 +54,18 @@ impl Counted {
 
     /// How often each metric was logged.
     pub fn all(&self) -> BTreeMap<String, usize> {
-        self.counts.0.lock().unwrap().clone()
+        let mut counts = BTreeMap::new();
+        for line in self.counts.0.lock().unwrap().iter() {
+            *counts.entry(line.metric.clone()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The numbers in each line of a metric, as an object a line.
+    pub fn numbers(&self, metric: Metric) -> Vec<Value> {
+        let lines = self.counts.0.lock().unwrap();
+        let lines = lines.iter().filter(|line| line.metric == metric.name());
+        lines.map(|line| line.numbers.clone().into()).collect()
     }
 
     /// How often a metric was logged.
@@ -57,15 +76,25 @@ impl Counted {
 
 impl<S: Subscriber> Layer<S> for Counts {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        event.record(&mut self.clone());
+        let mut line = Line::default();
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line);
     }
 }
 
-impl Visit for Counts {
+impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "metric" {
-            *self.0.lock().unwrap().entry(value.to_owned()).or_default() += 1;
+            value.clone_into(&mut self.metric);
         }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.numbers.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.numbers.insert(field.name().to_owned(), value.into());
     }
 
     fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}

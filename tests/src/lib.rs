@@ -31,6 +31,7 @@ use serde_json::{Value, json};
 
 pub use calls::{Calls, Fault};
 pub use counted::Counted;
+pub use stream::attributes;
 pub use whatsapp::{Message, sign, webhook};
 
 /// Every scope that a user of a tenant can have.

@@ -16,7 +16,8 @@ fn record(index: usize, item: &Value) -> Value {
             "StreamViewType": "NEW_IMAGE"}})
 }
 
-fn attributes(item: &Value) -> Value {
+/// An item as DynamoDB's JSON has it.
+pub fn attributes(item: &Value) -> Value {
     let fields = item.as_object().into_iter().flatten();
     fields.map(|(name, value)| (name.clone(), attribute(value))).collect::<Map<_, _>>().into()
 }

@@ -10,21 +10,25 @@ use consent::event::{Confirmation as Message, ConfirmationState, Event, HistoryE
 use consent::identity::{Person, Sighting};
 use consent::log::Metric;
 use consent::settings::Settings;
-use consent::store::{Change, Known, Pending, StoreError, Wanted};
+use consent::store::{Change, Known, OutboxItem, Pending, StoreError, Wanted};
 use consent::time::Time;
 
 use crate::Confirmation;
-use crate::graph::{Failure, Outcome};
+use crate::graph::{Connections, Failure, Outcome};
 
-/// How long an item is taken for: long enough that whoever took it has ended by then, whatever became of it.
-const LEASE: Duration = Duration::from_mins(1);
+/// The lease of a first attempt. It is longer than the function lives, so that nobody else is at the item; and when nothing
+/// is heard of the attempt, a status of WhatsApp's has as much time to tell what became of it.
+const LEASE: Duration = Duration::from_mins(4);
+
+/// The lease of every attempt after one of which nothing was heard.
+const LONG_LEASE: Duration = Duration::from_hours(1);
 
 /// How long WhatsApp allows an answer in free words, counted from the customer's message.
 const WINDOW: Duration = Duration::from_hours(24);
 
-/// How often a confirmation may go out without our learning what became of it. The first time may have been a crash
-/// before the sending; after the second, silence is better than a third message.
-const MAX_LOST: u32 = 2;
+/// How often a confirmation may go out without our learning what became of it. Any of those may have been a crash before the
+/// sending; after the third, silence is better than a fourth message.
+const MAX_LOST: u32 = 3;
 
 /// The first gap before another attempt; each is twice as long as the one before, up to [`LONGEST_GAP`].
 const FIRST_GAP: Duration = Duration::from_secs(15);
@@ -45,50 +49,75 @@ enum Next {
     Send(String),
 }
 
+/// What a delivery showed of the channel that it was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// Nothing, or that WhatsApp takes messages from it.
+    Good,
+    /// A trouble that other messages from it may have as well: no answer, or a limit.
+    Trouble,
+    /// That nothing can be sent from it: there is no good access token.
+    Dead,
+}
+
 impl Confirmation {
     /// Brings one confirmation on its way, if it is still wanted and nobody else is at it.
     ///
     /// # Errors
     /// The table did not answer. The item is still in the outbox, and the sweep finds it there.
-    pub(crate) async fn deliver(&self, pending: &Pending) -> Result<(), StoreError> {
+    pub(crate) async fn deliver(&self, graph: &Connections, pending: &Pending) -> Result<Sign, StoreError> {
         let now = self.clock.now();
         let tenant = self.store.tenant(&pending.item.tenant);
         let entry = tenant.history_entry(&pending.item.contact, &pending.entry()).await?;
         let Some((entry, message)) = entry.and_then(unsettled) else {
-            return self.store.discard(pending).await;
+            self.store.discard(pending).await?;
+            return Ok(Sign::Good);
         };
+        let lease = if pending.lost() == 0 { LEASE } else { LONG_LEASE };
         // From here on, whatever happens to this function, nobody else is at it before the lease is over.
-        let Some(taken) = self.store.claim(pending, now.plus(LEASE)).await? else { return Ok(()) };
-        let next = match self.next(pending, &taken, &entry, now).await {
+        let Some(claimed) = self.store.claim(pending, now.plus(lease)).await? else { return Ok(Sign::Good) };
+        let next = match self.next(pending, &claimed, &entry, now).await {
             Ok(next) => next,
             Err(error) => {
                 // Nothing went out yet, so this must not count as a try of which nothing is known.
-                self.put_off(&taken).await?;
+                self.put_off(&claimed).await?;
                 return Err(error);
             }
         };
         match next {
-            Next::Settle(state, title) => self.settle(&taken, Message { state, at: Some(now), title, ..message }).await,
-            Next::Wait => self.put_off(&taken).await,
+            Next::Settle(state, title) => {
+                self.settle(&claimed, Message { state, at: Some(now), title, ..message }).await?;
+                Ok(Sign::Good)
+            }
+            Next::Wait => {
+                self.put_off(&claimed).await?;
+                Ok(Sign::Dead)
+            }
             Next::Send(access) => {
-                let (channel, to) = (&taken.item.channel, &taken.item.to);
-                let outcome = self.graph.send(channel, &access, to, &message.text, &taken.callback()).await;
-                self.conclude(&taken, message, outcome).await
+                let (channel, to) = (&claimed.item.channel, &claimed.item.to);
+                let outcome = graph.send(channel, &access, to, &message.text, &claimed.callback()).await;
+                self.conclude(&claimed, message, outcome).await
             }
         }
     }
 
-    /// What to do with a confirmation that is taken.
+    /// What to do with a confirmation that is claimed. The last thing that it looks at is whether the customer still wants
+    /// what the text says.
     async fn next(
         &self,
         pending: &Pending,
-        taken: &Pending,
+        claimed: &Pending,
         entry: &HistoryEntry,
         now: Time,
     ) -> Result<Next, StoreError> {
+        let access = self.access_token(claimed, now).await?;
+        if pending.lost() >= MAX_LOST {
+            let title = "sent three times without an answer; whether it arrived is not known".to_owned();
+            return Ok(Next::Settle(ConfirmationState::Failed, Some(title)));
+        }
         // Whoever held the id when it was written to: the person may have another by now.
-        let sighting = Sighting::then(taken.item.contact.clone(), entry.event.at);
-        let tenant = self.store.tenant(&taken.item.tenant);
+        let sighting = Sighting::then(claimed.item.contact.clone(), entry.event.at);
+        let tenant = self.store.tenant(&claimed.item.tenant);
         let person = tenant.person(&sighting).await?;
         if let Some((state, title)) = obsolete(entry, &person.contact, now) {
             return Ok(Next::Settle(state, title.map(str::to_owned)));
@@ -96,21 +125,20 @@ impl Confirmation {
         if tenant.has_newer_wish(&person, entry).await? {
             return Ok(Next::Settle(ConfirmationState::Superseded, None));
         }
-        if pending.lost() >= MAX_LOST {
-            let title = "sent twice without an answer; whether it arrived is not known".to_owned();
-            return Ok(Next::Settle(ConfirmationState::Failed, Some(title)));
-        }
-        Ok(self.access_token(taken, now).await?.map_or(Next::Wait, Next::Send))
+        Ok(access.map_or(Next::Wait, Next::Send))
     }
 
-    /// What allows sending from the channel; none while its secret can't be had.
-    async fn access_token(&self, taken: &Pending, now: Time) -> Result<Option<String>, StoreError> {
-        let channels = self.store.channels([&taken.item.channel], now).await?;
-        let own = channels.into_values().find_map(|channel| channel.secret_id);
-        match self.secrets.app(own.as_ref().unwrap_or(self.secrets.default_id()), now).await {
+    /// What allows sending from the channel. None while its secret can't be had, and while the channel is not the tenant's:
+    /// another tenant's number never speaks for this one.
+    async fn access_token(&self, claimed: &Pending, now: Time) -> Result<Option<String>, StoreError> {
+        let OutboxItem { tenant, channel, .. } = &claimed.item;
+        let Some(found) = self.store.channels([channel], now).await?.remove(channel) else { return Ok(None) };
+        if found.tenant != *tenant {
+            return Ok(None);
+        }
+        match self.secrets.app(found.secret_id.as_ref().unwrap_or(self.secrets.default_id()), now).await {
             Ok(secrets) => Ok(Some(secrets.access_token.clone())),
             Err(error) => {
-                let tenant = &taken.item.tenant;
                 count!(error, Metric::SecretsUnavailable, %tenant, %error, "nothing to send with");
                 Ok(None)
             }
@@ -118,45 +146,49 @@ impl Confirmation {
     }
 
     /// Does what an attempt's outcome asks for.
-    async fn conclude(&self, taken: &Pending, message: Message, outcome: Outcome) -> Result<(), StoreError> {
+    async fn conclude(&self, claimed: &Pending, message: Message, outcome: Outcome) -> Result<Sign, StoreError> {
         let now = self.clock.now();
-        let (tenant, event) = (&taken.item.tenant, taken.event.log_name());
+        let (tenant, event) = (&claimed.item.tenant, claimed.event.log_name());
         match outcome {
             Outcome::Accepted { message_id } => {
                 let fate = Message { state: ConfirmationState::Sent, message_id, at: Some(now), ..message };
-                self.settle(taken, fate).await
+                self.settle(claimed, fate).await?;
+                Ok(Sign::Good)
             }
             // It may have been sent. The lease runs out, and then it is tried once more.
             Outcome::Unknown => {
                 tracing::warn!(%tenant, event, "no answer to a confirmation");
-                Ok(())
+                Ok(Sign::Trouble)
             }
-            Outcome::Refused(Failure { code, title, lasting }) => {
+            Outcome::Refused(Failure { code, title, lasting, concerns_channel }) => {
                 if code == Some(STOPPED_MARKETING) {
-                    self.note_stop(taken, now).await?;
+                    self.note_stop(claimed, now).await?;
                 }
-                let unexplained = code == Some(UNKNOWN_ERROR) && taken.item.tries >= MAX_UNEXPLAINED;
+                let unexplained = code == Some(UNKNOWN_ERROR) && claimed.item.tries >= MAX_UNEXPLAINED;
                 if lasting || unexplained {
                     let fate = Message { state: ConfirmationState::Failed, at: Some(now), code, title, ..message };
-                    return self.settle(taken, fate).await;
+                    self.settle(claimed, fate).await?;
+                } else {
+                    tracing::warn!(%tenant, event, code, "a confirmation is put off");
+                    self.put_off(claimed).await?;
                 }
-                tracing::warn!(%tenant, event, code, "a confirmation is put off");
-                self.put_off(taken).await
+                Ok(if concerns_channel { Sign::Trouble } else { Sign::Good })
             }
             // No use in itself to try again, but somebody is told, and a new token sends it within the day.
             Outcome::TokenRefused { code } => {
                 count!(error, Metric::GraphTokenRefused, %tenant, code, "no good access token");
-                self.put_off(taken).await
+                self.put_off(claimed).await?;
+                Ok(Sign::Dead)
             }
         }
     }
 
     /// Takes note that the customer has stopped marketing with WhatsApp's own control, as the answer to a message tells.
-    async fn note_stop(&self, taken: &Pending, now: Time) -> Result<(), StoreError> {
-        let item = &taken.item;
+    async fn note_stop(&self, claimed: &Pending, now: Time) -> Result<(), StoreError> {
+        let item = &claimed.item;
         let sighting = Sighting::then(item.contact.clone(), now);
         // Told again by the next try, it is the same event.
-        let key = HistoryKey { id: taken.event.stop(), ..taken.entry() };
+        let key = HistoryKey { id: claimed.event.stop(), ..claimed.entry() };
         let event = Event {
             channel: Some(item.channel.clone()),
             ..Event::new(Kind::ProviderStop, Source::Provider, "customer", key.clone(), now, now)
@@ -174,9 +206,9 @@ impl Confirmation {
         Ok(())
     }
 
-    async fn put_off(&self, taken: &Pending) -> Result<(), StoreError> {
-        let until = self.clock.now().plus(gap(taken.item.tries));
-        self.store.put_off(taken, until).await.map(drop)
+    async fn put_off(&self, claimed: &Pending) -> Result<(), StoreError> {
+        let until = self.clock.now().plus(gap(claimed.item.tries));
+        self.store.put_off(claimed, until).await.map(drop)
     }
 
     async fn settle(&self, pending: &Pending, fate: Message) -> Result<(), StoreError> {
@@ -210,7 +242,12 @@ fn unsettled(entry: HistoryEntry) -> Option<(HistoryEntry, Message)> {
 /// Why a confirmation must not go out any more as things stand, if there is a reason; with words where the state says too
 /// little.
 fn obsolete(entry: &HistoryEntry, contact: &Contact, now: Time) -> Option<(ConfirmationState, Option<&'static str>)> {
-    let status = if entry.event.kind == Kind::OptOut { Status::OptedOut } else { Status::OptedIn };
+    let status = match entry.event.kind {
+        Kind::OptOut => Status::OptedOut,
+        Kind::OptIn => Status::OptedIn,
+        // No other is confirmed.
+        _ => return Some((ConfirmationState::Superseded, None)),
+    };
     if contact.status() != status || contact.block.holds() {
         Some((ConfirmationState::Superseded, None))
     } else if status == Status::OptedIn && contact.provider_stop.holds() {

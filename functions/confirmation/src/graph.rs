@@ -5,14 +5,28 @@ use std::sync::Arc;
 use consent::callback::Callback;
 use consent::id::{ChannelId, cut};
 use consent::limits;
+use rustls::ClientConfig;
+use rustls_platform_verifier::ConfigVerifierExt;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of an error's title that are kept, at most.
 const TITLE_BYTES: usize = 256;
 
-/// A client of the Graph API.
+/// The Graph API: where it is, and whom to trust there.
 #[derive(Clone, Debug)]
 pub struct Graph {
+    tls: ClientConfig,
+    base: Arc<str>,
+}
+
+/// The connections to the Graph API of one invocation.
+///
+/// Between two invocations Lambda freezes the function, for seconds or for hours, and its clock may stand still as well:
+/// no idle time-out can tell how old a connection is. One that the other side has closed meanwhile takes a message and
+/// fails, and then nobody knows whether it was sent. So the connections end with their invocation. Within one, they are
+/// used again, and the next one resumes the TLS session, which is the expensive part.
+#[derive(Clone, Debug)]
+pub struct Connections {
     http: reqwest::Client,
     base: Arc<str>,
 }
@@ -32,7 +46,7 @@ pub enum Outcome {
         /// WhatsApp's code.
         code: i64,
     },
-    /// It went out, but no answer of WhatsApp's came back.
+    /// It may have gone out: no answer of WhatsApp's came back.
     Unknown,
 }
 
@@ -45,6 +59,8 @@ pub struct Failure {
     pub title: Option<String>,
     /// Whether it will fail again.
     pub lasting: bool,
+    /// Whether other messages from the same channel will fail as well.
+    pub concerns_channel: bool,
 }
 
 #[derive(Serialize)]
@@ -97,7 +113,7 @@ struct GraphError {
 }
 
 impl Graph {
-    /// A client of the API of this version at this address, for example `https://graph.facebook.com` and `v25.0`.
+    /// The API of this version at this address, for example `https://graph.facebook.com` and `v25.0`.
     ///
     /// # Panics
     /// The machine has no root certificates to trust.
@@ -105,14 +121,29 @@ impl Graph {
     pub fn new(url: &str, version: &str) -> Self {
         // An error means that a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .connect_timeout(limits::CONNECT)
-            .timeout(limits::GRAPH)
-            .build()
-            .expect("the TLS stack starts with the machine's root certificates");
-        Self { http, base: format!("{}/{version}", url.trim_end_matches('/')).into() }
+        let tls = ClientConfig::with_platform_verifier().expect("the machine has root certificates");
+        Self { tls, base: format!("{}/{version}", url.trim_end_matches('/')).into() }
     }
 
+    /// Connections for one invocation; none is made before it is needed.
+    ///
+    /// # Panics
+    /// Never: the TLS configuration is of the version that the HTTP client takes.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .connect_timeout(limits::CONNECT)
+            .timeout(limits::GRAPH)
+            // A message that a redirect turned into the reading of some page would look as if it had been sent.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("the TLS configuration is one that the client takes");
+        Connections { http, base: Arc::clone(&self.base) }
+    }
+}
+
+impl Connections {
     /// Sends a text from a channel to a customer: `+` and digits, or a business-scoped user id. Every status of it brings
     /// `callback` back.
     pub async fn send(&self, channel: &ChannelId, token: &str, to: &str, text: &str, callback: &Callback) -> Outcome {
@@ -128,13 +159,8 @@ impl Graph {
         let request = self.http.post(format!("{}/{channel}/messages", self.base)).bearer_auth(token).json(&message);
         let answer = match request.send().await {
             Ok(answer) => answer,
-            Err(error) if error.is_connect() || error.is_builder() => {
-                return Outcome::Refused(Failure {
-                    code: None,
-                    title: Some("no connection".to_owned()),
-                    lasting: false,
-                });
-            }
+            // Nothing was written.
+            Err(error) if error.is_connect() || error.is_builder() => return not_sent("no connection".to_owned()),
             Err(_) => return Outcome::Unknown,
         };
         let status = answer.status();
@@ -148,29 +174,41 @@ impl Graph {
     }
 }
 
+/// Reads the answer to a message that was taken. A page of somebody else's says nothing of that.
 fn accepted(body: &[u8]) -> Outcome {
-    let message = serde_json::from_slice::<Answer>(body).ok().and_then(|answer| answer.messages.into_iter().next());
-    Outcome::Accepted { message_id: message.map(|message| message.id) }
+    let Ok(Answer { messages }) = serde_json::from_slice(body) else { return Outcome::Unknown };
+    Outcome::Accepted { message_id: messages.into_iter().next().map(|message| message.id) }
 }
 
-/// Reads an error. Without one of WhatsApp's own, as a gateway in between may answer, the status has to do; what a gateway
-/// gave up waiting for may have gone out all the same.
+/// Reads an error. Without one of WhatsApp's own the status has to do: a gateway that answers 502, 503 or 504 has not
+/// handed the message on, or was told so, and a redirect leads elsewhere.
 fn refused(body: &[u8], status: u16) -> Outcome {
     let Ok(ErrorAnswer { error: GraphError { code, message } }) = serde_json::from_slice(body) else {
-        if status >= 500 {
-            return Outcome::Unknown;
-        }
-        let lasting = !(status == 429 || status == 408);
-        return Outcome::Refused(Failure { code: None, title: Some(format!("HTTP status {status}")), lasting });
+        let title = format!("HTTP status {status}");
+        return match status {
+            300..400 | 408 | 429 | 502..=504 => not_sent(title),
+            500.. => Outcome::Unknown,
+            _ => Outcome::Refused(Failure { code: None, title: Some(title), lasting: true, concerns_channel: false }),
+        };
     };
     match code {
         0 | 190 => Outcome::TokenRefused { code },
         code => {
-            let title = Some(cut(&message, TITLE_BYTES).to_owned());
-            Outcome::Refused(Failure { code: Some(code), title, lasting: !may_pass(code, status) })
+            let (title, lasting) = (Some(cut(&message, TITLE_BYTES).to_owned()), !may_pass(code, status));
+            // The limit of messages to one person is no other's.
+            let concerns_channel = !lasting && code != PAIR_LIMIT;
+            Outcome::Refused(Failure { code: Some(code), title, lasting, concerns_channel })
         }
     }
 }
+
+/// The message did not get as far as WhatsApp.
+fn not_sent(title: String) -> Outcome {
+    Outcome::Refused(Failure { code: None, title: Some(title), lasting: false, concerns_channel: true })
+}
+
+/// WhatsApp's code for more messages to one person than it allows.
+const PAIR_LIMIT: i64 = 131_056;
 
 /// Whether an error is one that passes: limits of throughput and rate, maintenance, and what WhatsApp can't explain.
 /// <https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes>
@@ -180,6 +218,10 @@ fn may_pass(code: i64, status: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
     use super::*;
 
     fn error(code: i64) -> String {
@@ -211,12 +253,35 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_not_whatsapps_is_judged_by_its_status() {
-        assert!(matches!(refused(b"<html>", 504), Outcome::Unknown));
-        for (status, lasting) in [(429, false), (404, true)] {
-            assert!(
-                matches!(refused(b"<html>", status), Outcome::Refused(failure) if failure.lasting == lasting),
-                "{status}"
-            );
+        for body in [&b"<html>"[..], b"", br#"{"message": "Service Unavailable"}"#, br#"{"error": "upstream"}"#] {
+            for (status, lasting) in
+                [(502, false), (503, false), (504, false), (429, false), (408, false), (302, false), (404, true)]
+            {
+                let Outcome::Refused(failure) = refused(body, status) else { panic!("{status}") };
+                assert_eq!((failure.lasting, failure.code), (lasting, None), "{status}");
+            }
+            for status in [500, 501, 520] {
+                assert!(matches!(refused(body, status), Outcome::Unknown), "{status}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_acceptance_is_whatsapps_or_none() {
+        let id = |body: &[u8]| match accepted(body) {
+            Outcome::Accepted { message_id } => Some(message_id),
+            _ => None,
+        };
+        assert_eq!(id(br#"{"messages": [{"id": "wamid.A"}]}"#), Some(Some("wamid.A".to_owned())));
+        assert_eq!(id(br#"{"messaging_product": "whatsapp"}"#), Some(None));
+        assert_eq!(id(b"<html>Welcome</html>"), None);
+    }
+
+    #[test]
+    fn limits_and_troubles_concern_all_messages_of_a_channel_but_one_persons_limit_does_not() {
+        for (code, concerns) in [(130_429, true), (131_016, true), (80_007, true), (131_056, false), (131_026, false)] {
+            let Outcome::Refused(failure) = refused(error(code).as_bytes(), 400) else { panic!("{code}") };
+            assert_eq!(failure.concerns_channel, concerns, "{code}");
         }
     }
 
@@ -225,5 +290,86 @@ mod tests {
         let json = |recipient| serde_json::to_value(recipient).unwrap();
         assert_eq!(json(Recipient::To("+14155550123"))["to"], "+14155550123");
         assert_eq!(json(Recipient::Recipient("US.1"))["recipient"], "US.1");
+    }
+
+    /// A Graph API that answers every message with this and tells each connection and message. After half an answer, or
+    /// none, it hangs up.
+    async fn server(answer: &'static str) -> (Graph, UnboundedReceiver<&'static str>) {
+        let (events, seen) = unbounded_channel();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                events.send("connection").unwrap();
+                let events = events.clone();
+                tokio::spawn(async move {
+                    let mut request = Vec::new();
+                    while connection.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
+                        // The end of the message's JSON; small messages come in one piece or two.
+                        if request.ends_with(b"}") {
+                            request.clear();
+                            events.send("message").unwrap();
+                            connection.write_all(answer.as_bytes()).await.unwrap();
+                            if !answer.contains("\r\n\r\n") {
+                                return;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        (Graph::new(&url, "v25.0"), seen)
+    }
+
+    async fn send(connections: &Connections) -> Outcome {
+        let (channel, callback) = ("106".parse().unwrap(), "consent1 +14155550123 5 x".parse().unwrap());
+        connections.send(&channel, "token", "+14155550123", "Done.", &callback).await
+    }
+
+    fn all(seen: &mut UnboundedReceiver<&'static str>) -> Vec<&'static str> {
+        std::iter::from_fn(|| seen.try_recv().ok()).collect()
+    }
+
+    const ACCEPTED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{\"messages\":[]}";
+
+    #[tokio::test]
+    async fn a_connection_is_used_again_within_an_invocation_and_by_no_other() {
+        let (graph, mut seen) = server(ACCEPTED).await;
+        for _ in 0..2 {
+            let connections = graph.connections();
+            for _ in 0..2 {
+                assert!(matches!(send(&connections).await, Outcome::Accepted { message_id: None }));
+            }
+        }
+        assert_eq!(all(&mut seen), ["connection", "message", "message"].repeat(2));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let (graph, mut seen) = server("HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n").await;
+        assert!(matches!(send(&graph.connections()).await, Outcome::Refused(failure) if !failure.lasting));
+        assert_eq!(all(&mut seen), ["connection", "message"]);
+    }
+
+    #[tokio::test]
+    async fn without_a_connection_nothing_was_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let graph = Graph::new(&format!("http://{}", listener.local_addr().unwrap()), "v25.0");
+        drop(listener);
+        assert!(matches!(send(&graph.connections()).await, Outcome::Refused(failure) if !failure.lasting));
+        // No name, no address, no TLS.
+        for url in ["http://graph.invalid", "https://127.0.0.1:1"] {
+            let outcome = send(&Graph::new(url, "v25.0").connections()).await;
+            assert!(matches!(outcome, Outcome::Refused(failure) if !failure.lasting), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_ends_after_the_message_was_written_tells_nothing() {
+        for answer in ["", "HTTP/1.1 200 OK\r\ncontent-le"] {
+            let (graph, mut seen) = server(answer).await;
+            assert!(matches!(send(&graph.connections()).await, Outcome::Unknown));
+            assert_eq!(all(&mut seen), ["connection", "message"]);
+        }
     }
 }

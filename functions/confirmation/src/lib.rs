@@ -6,14 +6,13 @@
 
 mod delivery;
 mod graph;
-
-use std::time::{Duration, Instant};
+mod sweep;
+mod turns;
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use consent::clock::Clock;
 use consent::count;
-use consent::id::Shard;
 use consent::log::Metric;
 use consent::secrets::Secrets;
 use consent::store::{Pending, Store, StoreError};
@@ -21,17 +20,8 @@ use futures::{StreamExt, stream};
 use lambda_runtime::Diagnostic;
 use serde_json::value::RawValue;
 
+use graph::Connections;
 pub use graph::Graph;
-
-/// Confirmations that are sent at a time.
-const AT_ONCE: usize = 8;
-
-/// Items that one sweep takes from each shard, at most; the next sweep is a minute away.
-const SWEPT: u16 = 100;
-
-/// How long a sweep begins new deliveries, so that those under way end before the function's time does. One that does not
-/// is tried again when its lease is over.
-const SWEEPING: Duration = Duration::from_secs(4);
 
 /// What sends confirmations.
 #[derive(Clone, Debug)]
@@ -89,42 +79,12 @@ impl Confirmation {
         Ok(self.deliver_records(event.records).await)
     }
 
-    /// Sends what is due, of every shard. A shard or an item that can't be read holds up no other.
-    async fn sweep(&self) -> Result<(), ConfirmationError> {
-        let begun = Instant::now();
-        let now = self.clock.now();
-        let shards: Vec<_> = stream::iter(Shard::all())
-            .map(|shard| self.store.due(shard, now, SWEPT))
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        let (mut due, mut unread) = (Vec::new(), None);
-        for shard in shards {
-            match shard {
-                Ok(items) => due.extend(items),
-                Err(error) => unread = Some(error),
-            }
-        }
-        stream::iter(due)
-            .for_each_concurrent(AT_ONCE, async |pending| {
-                let outcome = match pending {
-                    Ok(pending) if begun.elapsed() < SWEEPING => self.deliver(&pending).await,
-                    Ok(_) => Ok(()),
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = outcome {
-                    log_failure(&error);
-                }
-            })
-            .await;
-        unread.map_or(Ok(()), |error| Err(error.into()))
-    }
-
     async fn deliver_records(&self, records: Vec<EventRecord>) -> DynamoDbEventResponse {
+        let graph = self.graph.connections();
         let mut response = DynamoDbEventResponse::default();
         response.batch_item_failures = stream::iter(records)
-            .map(|record| self.deliver_record(record))
-            .buffer_unordered(AT_ONCE)
+            .map(|record| self.deliver_record(&graph, record))
+            .buffer_unordered(sweep::AT_ONCE)
             .filter_map(async |failure| failure)
             .collect()
             .await;
@@ -132,9 +92,9 @@ impl Confirmation {
     }
 
     /// Delivers what a record brings; the record's number in the stream if that failed.
-    async fn deliver_record(&self, record: EventRecord) -> Option<DynamoDbBatchItemFailure> {
+    async fn deliver_record(&self, graph: &Connections, record: EventRecord) -> Option<DynamoDbBatchItemFailure> {
         let delivered = match Pending::from_image(record.change.new_image.into()) {
-            Ok(pending) => self.deliver(&pending).await,
+            Ok(pending) => self.deliver(graph, &pending).await,
             Err(error) => Err(error),
         };
         log_failure(&delivered.err()?);

@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::{KeyType, StreamViewType};
 
 use super::*;
+use consent::limits;
 
 const SMALL: &str = r#"
 Parameters:
@@ -148,6 +149,15 @@ fn what_cannot_be_played_is_named() {
     assert!(refused("Method: get", "Method: get, Cors: {}").contains("Cors"));
     assert!(refused("Type: AWS::DynamoDB::Table", "Type: AWS::S3::Bucket").contains("0 resources"));
     assert!(refused("Path: \"/contacts/{id}\"", "Path: contacts").contains("`contacts`"));
+}
+
+#[test]
+fn a_sweep_ends_well_before_its_function_is_cut_off() {
+    let document = yaml::read(include_str!("../../../template.yaml")).unwrap();
+    let timeout = document["Resources"]["Confirmation"]["Properties"]["Timeout"].as_u64().unwrap();
+    // A last look at the outbox comes after it.
+    let needs = limits::SWEEP + limits::SWEEP_END + limits::CALL.all;
+    assert!(needs < Duration::from_secs(timeout), "{needs:?} of {timeout} seconds");
 }
 
 #[test]

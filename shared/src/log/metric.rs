@@ -80,6 +80,9 @@ metrics! {
     SecretsUnavailable "secrets_unavailable" ["confirmation", "webhook"],
     /// The table could not be read or written, retries included.
     StoreUnavailable "store_unavailable" ["campaign-filter", "confirmation", "contacts", "settings", "webhook"],
+    /// A sweep of the whole outbox ended, with how many confirmations are due still (`due`) and for how many seconds the
+    /// oldest of them has been (`oldest_seconds`).
+    Sweep "sweep" [],
     /// An update on a channel that nobody registered.
     UnknownChannel "unknown_channel" ["webhook"],
     /// An opt-out without a sender.

@@ -5,6 +5,7 @@
 //! time, and if that one dies, the item becomes due again.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem, Update};
+use futures::{Stream, stream};
 use serde::{Deserialize, Serialize};
 
 use super::key::{self, Item, Key};
@@ -14,6 +15,9 @@ use crate::callback::Callback;
 use crate::event::{Confirmation, ConfirmationState, Event, HistoryKey};
 use crate::id::{ChannelId, ContactId, EventId, Shard, TenantId};
 use crate::time::Time;
+
+/// Items in a page of the outbox: few enough that a page of each shard at a time is soon read and little to hold.
+const PAGE: i32 = 250;
 
 /// What an item of the outbox holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,18 +112,14 @@ impl Pending {
 }
 
 impl Store {
-    /// Up to `limit` items of one shard that are due by `now`, the most overdue first. One that can't be read stands as
-    /// an error in its place.
-    ///
-    /// # Errors
-    /// None could be read.
-    pub async fn due(
+    /// The items of one shard that are due by `now`, the most overdue first, page by page. One that can't be read stands as
+    /// an error in its place. A page that can't be read is the last.
+    pub fn due(
         &self,
         shard: Shard,
         now: Time,
-        limit: u16,
-    ) -> Result<Vec<Result<Pending, StoreError>>, StoreError> {
-        let answer = self
+    ) -> impl Stream<Item = Result<Vec<Result<Pending, StoreError>>, StoreError>> + Send {
+        let query = self
             .client
             .query()
             .table_name(&*self.table)
@@ -127,11 +127,17 @@ impl Store {
             .key_condition_expression("pk = :pk AND sk < :next")
             .expression_attribute_values(":pk", AttributeValue::S(key::outbox(shard)))
             .expression_attribute_values(":next", AttributeValue::S(format!("{:013}", now.next().millis())))
-            .limit(limit.into())
-            .send()
-            .await
-            .map_err(unavailable)?;
-        Ok(answer.items.unwrap_or_default().into_iter().map(Pending::from_image).collect())
+            .limit(PAGE);
+        // Where the next page starts; none after the last one.
+        stream::try_unfold(Some(None), move |start: Option<Option<Item>>| {
+            let query = query.clone();
+            async move {
+                let Some(start) = start else { return Ok(None) };
+                let answer = query.set_exclusive_start_key(start).send().await.map_err(unavailable)?;
+                let items = answer.items.unwrap_or_default().into_iter().map(Pending::from_image).collect();
+                Ok(Some((items, answer.last_evaluated_key.map(Some))))
+            }
+        })
     }
 
     /// Claims an item for sending: until `until`, nobody else does. None if somebody else claimed it, if it is gone, or if

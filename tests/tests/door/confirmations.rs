@@ -1,10 +1,7 @@
 //! What customers are told, and that they are told once.
 
-use std::time::Duration;
-
 use axum::http::{Method, StatusCode};
 use consent::log::Metric;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tests::{Counted, World};
 
@@ -190,31 +187,34 @@ async fn a_refusal_is_final_or_tried_again_as_its_code_says() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_lost_is_not_sent_again_once_a_status_came() {
+async fn a_page_of_a_gateway_means_not_sent_and_is_tried_again_with_growing_gaps() {
     let world = World::start().await;
     world.says(SHEENA, "STOP").await;
-    world.system.graph().lose_answers(1);
-    world.sweep().await;
-    assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("pending")));
-    assert_eq!(world.post_webhook(&world.status_of_the_last("delivered")).await, StatusCode::OK);
-    assert_eq!(world.history(SHEENA).await[0]["confirmation"]["message_id"], "wamid.answer");
-    for _ in 0..3 {
-        world.wait(61);
+    world.system.graph().answer_with_pages([502, 503, 504, 502, 503]);
+    for gap in [30, 60, 120, 240, 480] {
         world.sweep().await;
+        assert_eq!((world.sent().len(), state(&world, 0).await), (0, json!("pending")));
+        world.wait(gap);
     }
+    world.sweep().await;
+    assert_eq!(world.system.graph().answers(), [502, 503, 504, 502, 503, 200]);
     assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("sent")));
 }
 
 #[tokio::test]
-async fn an_answer_that_was_lost_is_sent_once_more_where_no_status_came() {
+async fn a_confirmation_expires_a_day_after_the_message_not_after_its_receipt() {
     let world = World::start().await;
-    world.says(SHEENA, "STOP").await;
-    world.system.graph().lose_answers(9);
-    for _ in 0..5 {
-        world.sweep().await;
-        world.wait(61);
-    }
-    assert_eq!((world.sent().len(), state(&world, 0).await), (2, json!("failed")));
+    let stop = world.message(SHEENA, "STOP");
+    world.wait(24 * 60 * 60 - 60);
+    world.delivers(&stop).await;
+    world.system.graph().answer_with_pages([503]);
+    let counted = Counted::from_now_on();
+    world.sweep().await;
+    assert_eq!(state(&world, 0).await, "pending");
+    world.wait(90);
+    world.sweep().await;
+    assert_eq!((world.sent().len(), state(&world, 0).await), (0, json!("expired")));
+    assert_eq!((world.outbox().await, counted.count(Metric::ConfirmationFailed)), (0, 1));
 }
 
 #[tokio::test]
@@ -257,6 +257,26 @@ async fn a_channel_without_a_secret_to_be_had_waits_until_there_is_one() {
     world.wait(61);
     world.sweep().await;
     assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("sent")));
+}
+
+#[tokio::test]
+async fn the_number_of_another_tenant_never_speaks_for_this_one() {
+    let world = World::start().await;
+    world.register("200", "demo").await;
+    let mut body = tests::webhook(&[world.message(SHEENA, "STOP").json()]);
+    body["entry"][0]["changes"][0]["value"]["metadata"]["phone_number_id"] = "200".into();
+    assert_eq!(world.post_webhook(&body).await, StatusCode::OK);
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let channel = world.system.dynamodb().delete_item().table_name(local::TABLE).key("pk", text("CHANNEL#200"));
+    channel.key("sk", text("CHANNEL")).send().await.unwrap();
+    for minutes in [1, 2, 24 * 60] {
+        world.sweep().await;
+        assert_eq!((world.sent().len(), state(&world, 0).await), (0, json!("pending")));
+        world.register("200", "other").await;
+        world.wait(minutes * 60);
+    }
+    world.sweep().await;
+    assert_eq!((world.sent().len(), state(&world, 0).await), (0, json!("expired")));
 }
 
 #[tokio::test]
@@ -317,116 +337,6 @@ async fn a_confirmation_of_someone_erased_since_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_crash_before_the_record_costs_one_repeat_at_most() {
-    let world = World::start().await;
-    world.says(SHEENA, "STOP").await;
-    // The taking succeeds, the record does not: as if the function had died in between.
-    for _ in 0..5 {
-        world.calls.fail("TransactWriteItems", [tests::Fault::Pass, tests::Fault::Denied]);
-        world.sweep().await;
-        world.wait(61);
-    }
-    assert_eq!(world.sent().len(), 2);
-    world.calls.forgive();
-    world.sweep().await;
-    assert_eq!(world.sent().len(), 2);
-    assert_eq!(state(&world, 0).await, "failed");
-}
-
-/// Has `confirmation` begin with an event, and kills it when WhatsApp has taken one more message and not answered yet.
-async fn killed_after_its_send(world: &World, event: &RawValue) {
-    let graph = world.system.graph();
-    graph.slow_down(Duration::from_mins(1));
-    world.confirm_until(graph.sent(graph.outbox().len() + 1), event).await;
-    graph.slow_down(Duration::ZERO);
-}
-
-/// Some minutes in which the stream brings its record again and again, and the outbox is swept.
-async fn minutes_pass(world: &World, record: &RawValue) {
-    for _ in 0..5 {
-        world.confirm(record).await;
-        world.sweep().await;
-        world.wait(61);
-    }
-}
-
-#[tokio::test]
-async fn killed_between_send_and_record_it_has_sent_once_where_a_status_came_in_between() {
-    let world = World::start().await;
-    world.says(SHEENA, "STOP").await;
-    let record = world.outbox_event().await;
-    killed_after_its_send(&world, &record).await;
-    assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("pending")));
-    assert_eq!(world.post_webhook(&world.status_of_the_last("sent")).await, StatusCode::OK);
-    minutes_pass(&world, &record).await;
-    assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("sent")));
-    assert_eq!(world.outbox().await, 0);
-}
-
-#[tokio::test]
-async fn killed_between_send_and_record_it_sends_a_second_time_where_no_status_came_and_no_third_time() {
-    let world = World::start().await;
-    world.says(SHEENA, "STOP").await;
-    let record = world.outbox_event().await;
-    killed_after_its_send(&world, &record).await;
-    world.confirm(&record).await;
-    world.sweep().await;
-    assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("pending")), "the lease is not over");
-    world.wait(61);
-    minutes_pass(&world, &record).await;
-    assert_eq!((world.sent().len(), state(&world, 0).await), (2, json!("sent")));
-    assert_eq!(world.outbox().await, 0);
-}
-
-#[tokio::test]
-async fn killed_twice_between_send_and_record_it_gives_up() {
-    let world = World::start().await;
-    world.says(SHEENA, "STOP").await;
-    let record = world.outbox_event().await;
-    killed_after_its_send(&world, &record).await;
-    world.wait(61);
-    let sweep = RawValue::from_string("{}".to_owned()).unwrap();
-    killed_after_its_send(&world, &sweep).await;
-    world.wait(61);
-    minutes_pass(&world, &record).await;
-    assert_eq!((world.sent().len(), state(&world, 0).await), (2, json!("failed")));
-    assert_eq!(world.outbox().await, 0);
-}
-
-#[tokio::test]
-async fn killed_before_its_send_it_sends_once_when_the_lease_is_over() {
-    let world = World::start().await;
-    world.says(SHEENA, "STOP").await;
-    let record = world.outbox_event().await;
-    // It reads the entry, takes the item, and dies while it looks at the contact.
-    world.calls.fail("BatchGetItem", [tests::Fault::Pass, tests::Fault::Hanging]);
-    world.confirm_until(world.calls.hanging(), &record).await;
-    world.calls.forgive();
-    world.confirm(&record).await;
-    world.sweep().await;
-    assert_eq!((world.sent().len(), world.outbox().await), (0, 1), "the lease is not over");
-    world.wait(61);
-    minutes_pass(&world, &record).await;
-    assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("sent")));
-    assert_eq!(world.outbox().await, 0);
-}
-
-#[tokio::test]
-async fn killed_before_it_took_the_item_it_sends_as_soon_as_the_record_comes_again() {
-    let world = World::start().await;
-    world.says(SHEENA, "STOP").await;
-    let record = world.outbox_event().await;
-    world.calls.fail("TransactWriteItems", [tests::Fault::Hanging]);
-    world.confirm_until(world.calls.hanging(), &record).await;
-    world.calls.forgive();
-    world.confirm(&record).await;
-    assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("sent")));
-    world.wait(61);
-    minutes_pass(&world, &record).await;
-    assert_eq!((world.sent().len(), world.outbox().await), (1, 0));
-}
-
-#[tokio::test]
 async fn a_record_that_meets_another_transaction_is_written_all_the_same() {
     let world = World::start().await;
     world.says(SHEENA, "STOP").await;
@@ -457,7 +367,7 @@ async fn a_stop_that_the_answer_to_a_confirmation_tells_counts_once() {
     world.calls.fail("TransactWriteItems", [tests::Fault::Pass, tests::Fault::Pass, tests::Fault::Denied]);
     world.sweep().await;
     assert_eq!(world.contact(SHEENA).await.unwrap()["provider_stopped"], true);
-    world.wait(61);
+    world.wait(4 * 60);
     world.sweep().await;
     let history = world.history(SHEENA).await;
     assert_eq!(history.iter().filter(|event| event["kind"] == "provider_stop").count(), 1);
