@@ -15,8 +15,10 @@ mod view;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::map_response;
 use axum::routing::{get, post, put};
 pub use consent::http::App;
+use consent::http::private;
 
 /// Bytes of a body, at most: what Lambda takes.
 const MAX_BODY: usize = 6 * 1024 * 1024;
@@ -33,5 +35,6 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(fallback::refuse)
         .fallback(fallback::refuse)
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(map_response(private))
         .with_state(app)
 }

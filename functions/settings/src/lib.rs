@@ -7,9 +7,10 @@ mod tester;
 mod version;
 
 use axum::Router;
+use axum::middleware::map_response;
 use axum::routing::{get, post, put};
 pub use consent::http::App;
-use consent::http::{method_not_allowed, not_found};
+use consent::http::{method_not_allowed, not_found, private};
 
 /// The routes of settings and channels.
 pub fn router(app: App) -> Router {
@@ -19,5 +20,6 @@ pub fn router(app: App) -> Router {
         .route("/channels/{phone_number_id}", put(channel::register))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
+        .layer(map_response(private))
         .with_state(app)
 }

@@ -3,9 +3,11 @@
 mod app;
 mod body;
 mod caller;
+mod private;
 mod problem;
 
 pub use app::App;
 pub use body::{Body, Fields};
 pub use caller::{Caller, TenantClaim, User};
+pub use private::private;
 pub use problem::{Problem, method_not_allowed, not_found};

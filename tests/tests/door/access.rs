@@ -57,6 +57,18 @@ async fn each_route_takes_its_own_scope_and_no_other() {
 }
 
 #[tokio::test]
+async fn answers_about_people_stay_out_of_caches_whatever_they_say() {
+    let world = World::start().await;
+    for (method, path, _) in ROUTES {
+        let answer = world.ask(method.clone(), path, None).await;
+        let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if answer.status != StatusCode::FORBIDDEN {
+            assert_eq!((header("cache-control"), header("x-content-type-options")), ("no-store", "nosniff"), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_tenant_sees_and_changes_nothing_of_another() {
     let world = World::start().await;
     world.says(SHEENA, "STOP").await;
