@@ -1,6 +1,7 @@
 //! API Gateway's HTTP API in small: finds the route, checks token and scopes, and hands the function the same payload
 //! (format 2.0) that it gets in the cloud. What it refuses, it refuses in API Gateway's words.
 
+mod cors;
 mod event;
 mod path;
 
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use crate::route::{Access, Routes};
 use crate::token::{Claims, Tokens};
+pub use cors::Cors;
 use event::Reached;
 
 /// The largest body that API Gateway takes.
@@ -36,6 +38,7 @@ struct Behind {
     routes: Routes,
     functions: BTreeMap<String, Router>,
     tokens: Tokens,
+    cors: Option<Cors>,
     clock: Clock,
 }
 
@@ -60,7 +63,8 @@ enum Refusal {
 }
 
 impl Gateway {
-    /// A gateway with the template's routes before the functions' routers, which go by the functions' names.
+    /// A gateway with the template's routes before the functions' routers, which go by the functions' names. Without `cors`, no
+    /// page of another origin may call.
     ///
     /// # Errors
     /// When a route leads to none of them.
@@ -68,21 +72,28 @@ impl Gateway {
         routes: Routes,
         functions: BTreeMap<String, Router>,
         tokens: Tokens,
+        cors: Option<Cors>,
         clock: Clock,
     ) -> Result<Self, UnknownFunction> {
         if let Some(route) = routes.iter().find(|route| !functions.contains_key(&route.function)) {
             return Err(UnknownFunction { route: route.key(), function: route.function.clone() });
         }
-        Ok(Self(Arc::new(Behind { routes, functions, tokens, clock })))
+        Ok(Self(Arc::new(Behind { routes, functions, tokens, cors, clock })))
     }
 
     /// Answers one request.
     pub async fn call(&self, request: Request) -> Response {
         let id = Uuid::now_v7().to_string();
-        let mut response = match self.answer(request, &id).await {
-            Ok(response) => response,
-            Err(refusal) => refusal.into_response(),
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let preflight = self.0.cors.is_some() && cors::is_preflight(&request);
+        let mut response = if preflight {
+            StatusCode::NO_CONTENT.into_response()
+        } else {
+            self.answer(request, &id).await.unwrap_or_else(Refusal::into_response)
         };
+        if let Some(cors) = &self.0.cors {
+            cors.mark(response.headers_mut(), origin.as_ref(), preflight);
+        }
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("apigw-requestid", id);
         }

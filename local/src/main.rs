@@ -25,6 +25,9 @@ struct Flags {
     /// Keep the embedded DynamoDB's data in this file, and the objects of the embedded S3 in a folder beside it
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
+    /// Origins of browser dashboards that may call the API, separated by commas: the template's `DashboardOrigins`
+    #[arg(long, value_name = "ORIGINS", default_value = "")]
+    dashboard_origins: String,
 }
 
 #[tokio::main]
@@ -66,7 +69,14 @@ fn options(flags: Flags) -> Options {
             DynamoDb::Embedded { address: flags.dynamodb, storage }
         }
     };
-    Options { api: flags.api, dynamodb, s3: flags.s3, statuses: true, ..Options::default() }
+    Options {
+        api: flags.api,
+        dynamodb,
+        s3: flags.s3,
+        dashboard_origins: flags.dashboard_origins,
+        statuses: true,
+        ..Options::default()
+    }
 }
 
 /// Ctrl-C, or the signal that a process manager sends.

@@ -44,6 +44,8 @@ pub struct Options {
     pub clock: Clock,
     /// The channels that the webhook takes for not ours.
     pub ignored_channels: BTreeSet<ChannelId>,
+    /// The origins whose pages may call the API, separated by commas: the template's parameter `DashboardOrigins`.
+    pub dashboard_origins: String,
     /// Whether the table has its stream, and `confirmation` is fed from it.
     pub stream: bool,
     /// Whether the template's schedules run by themselves.
@@ -77,6 +79,7 @@ impl Default for Options {
             s3: "127.0.0.1:0".to_owned(),
             clock: Clock::system(),
             ignored_channels: BTreeSet::new(),
+            dashboard_origins: String::new(),
             stream: true,
             schedules: true,
             statuses: false,
@@ -91,6 +94,9 @@ pub enum SystemError {
     /// The template can't be played.
     #[error(transparent)]
     Template(#[from] &'static TemplateError),
+    /// The template can't be played with these parameters.
+    #[error(transparent)]
+    Parameters(#[from] TemplateError),
     /// The template's routes lead to functions that aren't there.
     #[error(transparent)]
     Route(#[from] UnknownFunction),
@@ -139,7 +145,7 @@ pub struct System {
     gateway: Gateway,
     router: Router,
     functions: EventFunctions,
-    schedules: &'static [Schedule],
+    schedules: Vec<Schedule>,
     graph: Graph,
     secrets: SecretStore,
     tokens: Tokens,
@@ -160,7 +166,7 @@ impl System {
     /// # Errors
     /// When an address is taken, the data can't be used, or the template can't be played.
     pub async fn start(options: Options) -> Result<Self, SystemError> {
-        let template = Template::embedded()?;
+        let template = template(&options)?;
         let listen = |source| SystemError::Api { address: options.api.clone(), source };
         let listener = TcpListener::bind(&options.api).await.map_err(listen)?;
         let api = listener.local_addr().map_err(listen)?;
@@ -189,7 +195,8 @@ impl System {
         let clock = options.clock.clone();
         let functions = Functions::new(&dynamodb, &s3, &local, api, &options.ignored_channels, &clock);
         let tokens = Tokens::random();
-        let gateway = Gateway::new(template.routes.clone(), functions.http, tokens.clone(), clock.clone())?;
+        let (routes, cors) = (template.routes.clone(), template.cors.clone());
+        let gateway = Gateway::new(routes, functions.http, tokens.clone(), cors, clock.clone())?;
         let mut system = Self {
             api,
             dynamodb_url,
@@ -199,7 +206,7 @@ impl System {
             gateway,
             router: Router::new(),
             functions: functions.events,
-            schedules: &template.schedules,
+            schedules: template.schedules.clone(),
             graph: Graph::default(),
             secrets: SecretStore::default(),
             tokens,
@@ -215,7 +222,7 @@ impl System {
         system.graph.send_statuses(options.statuses);
         system.reporting.spawn(system.graph.deliver_statuses(system.gateway.clone(), system.clock.clone()));
         system.serve(listener);
-        let feeds = system.feeds(template, &config, table.stream_arn)?;
+        let feeds = system.feeds(&template, &config, table.stream_arn)?;
         system.run_in_background(feeds, options.schedules);
         Ok(system)
     }
@@ -300,7 +307,7 @@ impl System {
     /// Runs what the template has scheduled, once and now.
     pub async fn run_schedules(&self) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
-        for scheduled in self.schedules {
+        for scheduled in &self.schedules {
             let event = schedule::event(scheduled, &self.clock);
             outcomes.extend(self.functions.invoke(&scheduled.function, event).await);
         }
@@ -399,6 +406,15 @@ impl DynamoDb {
         folder.push("-s3");
         Some(folder.into())
     }
+}
+
+/// The template, with the parameters that there are options for.
+fn template(options: &Options) -> Result<Template, SystemError> {
+    if options.dashboard_origins.is_empty() {
+        return Ok(Template::embedded()?.clone());
+    }
+    let origins = ("DashboardOrigins".to_owned(), options.dashboard_origins.clone());
+    Ok(Template::with_parameters(&[origins].into())?)
 }
 
 /// Gives a new table its first tenant and channel.

@@ -1,10 +1,13 @@
 //! What the local run takes from `template.yaml`, so that it can't drift from what is deployed: the table, the routes and
-//! their scopes, the stream's filter and retries, and the schedule. What this page does not understand is an error at
+//! their scopes, CORS, the stream's filter and retries, and the schedule. What this page does not understand is an error at
 //! the start, never ignored; what only matters in the cloud is skipped by name.
 
+mod condition;
+pub mod permission;
 mod resource;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -12,13 +15,18 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::filter::{Filters, InvalidPattern};
+use crate::gateway::Cors;
 use crate::route::{Access, InvalidRoute, Route, Routes};
 use crate::table::TableDefinition;
+use condition::Conditions;
+use permission::Permission;
 use resource::{Event, Function, HttpApi, TableProperties};
 
 const FUNCTION: &str = "AWS::Serverless::Function";
 const HTTP_API: &str = "AWS::Serverless::HttpApi";
 const TABLE: &str = "AWS::DynamoDB::Table";
+
+const TEXT: &str = include_str!("../../template.yaml");
 
 /// The parts of a SAM template that a local run plays.
 #[derive(Clone, Debug)]
@@ -27,10 +35,14 @@ pub struct Template {
     pub table: TableDefinition,
     /// The routes of the one HTTP API.
     pub routes: Routes,
+    /// Which pages of other origins may call the HTTP API; none where nothing is configured.
+    pub cors: Option<Cors>,
     /// The functions that read the table's stream.
     pub streams: Vec<StreamSource>,
     /// The functions that run by the clock.
     pub schedules: Vec<Schedule>,
+    /// What each function may do with the table. Nothing holds the functions to it here; the tests do.
+    pub permissions: BTreeMap<String, Vec<Permission>>,
 }
 
 /// A function fed by the table's stream.
@@ -94,7 +106,15 @@ impl Template {
     /// When the local run can't play it.
     pub fn embedded() -> Result<&'static Self, &'static TemplateError> {
         static TEMPLATE: OnceLock<Result<Template, TemplateError>> = OnceLock::new();
-        TEMPLATE.get_or_init(|| Template::read(include_str!("../../template.yaml"))).as_ref()
+        TEMPLATE.get_or_init(|| Template::read(TEXT)).as_ref()
+    }
+
+    /// The repository's own template, deployed with these parameters in place of their defaults.
+    ///
+    /// # Errors
+    /// When it has no such parameter, or the local run can't play it.
+    pub fn with_parameters(parameters: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
+        Self::read_with(TEXT, parameters)
     }
 
     /// Reads a template.
@@ -102,17 +122,36 @@ impl Template {
     /// # Errors
     /// When it is no YAML, or the local run can't play it.
     pub fn read(text: &str) -> Result<Self, TemplateError> {
+        Self::read_with(text, &BTreeMap::new())
+    }
+
+    fn read_with(text: &str, overrides: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
         let document = yaml::read(text).map_err(|error| TemplateError::Yaml(error.to_string()))?;
-        let parameters = defaults(&document);
+        let mut parameters = defaults(&document);
+        for (name, value) in overrides {
+            let parameter = parameters.get_mut(name);
+            *parameter.ok_or_else(|| value_error("Parameters", format!("there is no {name}")))? = value.clone().into();
+        }
         let resources = resources(&document, &parameters)?;
         let api: HttpApi = only(&resources, HTTP_API)?;
         let table = only::<TableProperties>(&resources, TABLE)?
             .definition()
             .map_err(|problem| value_error("the table", problem))?;
-        let mut template = Self { table, routes: Routes::default(), streams: Vec::new(), schedules: Vec::new() };
+        let mut template = Self {
+            table,
+            routes: Routes::default(),
+            cors: api.cors(&Conditions { document: &document, parameters: &parameters })?,
+            streams: Vec::new(),
+            schedules: Vec::new(),
+            permissions: BTreeMap::new(),
+        };
         for resource in resources.iter().filter(|resource| resource.kind == FUNCTION) {
             let function: Function = resource.properties()?;
             let name = kebab(resource.name);
+            let permissions = Permission::of(&function.policies);
+            let permissions =
+                permissions.map_err(|problem| value_error(&format!("{}.Policies", resource.name), problem));
+            template.permissions.insert(name.clone(), permissions?);
             for (id, event) in &function.events {
                 let at = format!("{}.Events.{id}", resource.name);
                 template.add(&name, &at, event, &api)?;
@@ -225,6 +264,15 @@ fn kebab(name: &str) -> String {
         kebab.push(letter.to_ascii_lowercase());
     }
     kebab
+}
+
+impl HttpApi {
+    fn cors(&self, conditions: &Conditions) -> Result<Option<Cors>, TemplateError> {
+        const AT: &str = "CorsConfiguration of the HTTP API";
+        let Some(configured) = &self.cors_configuration else { return Ok(None) };
+        let applied = conditions.applied(configured).map_err(|problem| value_error(AT, problem))?;
+        applied.map(|cors| typed(&cors, AT)).transpose()
+    }
 }
 
 /// Who may use a route is said in three places of a template; this is how they combine.

@@ -256,7 +256,7 @@ pub(crate) mod inbox {
                 StatusCode::OK
             });
             let functions = BTreeMap::from([("webhook".to_owned(), webhook)]);
-            Gateway::new(routes, functions, Tokens::random(), clock.clone()).unwrap()
+            Gateway::new(routes, functions, Tokens::random(), None, clock.clone()).unwrap()
         }
 
         /// The only changes of all that arrived, oldest first.

@@ -11,6 +11,7 @@
 mod calls;
 pub mod cost;
 mod counted;
+mod requests;
 mod stream;
 mod whatsapp;
 
@@ -31,6 +32,7 @@ use serde_json::{Value, json};
 
 pub use calls::{Calls, Fault};
 pub use counted::Counted;
+pub use requests::{Requests, TableRequest};
 pub use stream::attributes;
 pub use whatsapp::{Message, sign, webhook};
 
@@ -45,6 +47,8 @@ pub struct World {
     pub clock: Clock,
     /// The calls of the table; they can be counted, and made to fail.
     pub calls: Calls,
+    /// What is asked of the table.
+    pub requests: Requests,
     messages: AtomicU64,
 }
 
@@ -79,18 +83,19 @@ impl World {
         counted::open();
         let clock = Clock::manual("2026-11-22T10:00:00Z".parse().unwrap());
         let calls = Calls::default();
+        let requests = Requests::default();
         let options = Options {
             dynamodb: DynamoDb::Embedded { address: "127.0.0.1:0".to_owned(), storage },
             clock: clock.clone(),
             ignored_channels: ignored.iter().map(|channel| channel.parse().unwrap()).collect(),
             stream,
             schedules: false,
-            interceptors: vec![calls.interceptor().await],
+            interceptors: vec![calls.interceptor().await, requests.interceptor()],
             ..Options::default()
         };
         let system = System::start(options).await.unwrap();
         calls.engine(system.engine().unwrap().database());
-        Self { system, clock, calls, messages: AtomicU64::new(0) }
+        Self { system, clock, calls, requests, messages: AtomicU64::new(0) }
     }
 
     /// Now, in whole seconds since 1970, as WhatsApp counts.

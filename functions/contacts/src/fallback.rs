@@ -1,6 +1,6 @@
 //! The answer to requests that no route takes, whichever function their path belongs to.
 
-use axum::http::{Uri, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use consent::http::{method_not_allowed, not_found};
 
@@ -19,8 +19,15 @@ const PATHS: [(&str, &str); 10] = [
 ];
 
 /// 405 for a path that has other methods, 404 for any other.
-pub async fn refuse(uri: Uri) -> Response {
-    match methods(uri.path()) {
+///
+/// `OPTIONS` is 204 on every path: that is how a browser asks whether a page may make a request. The headers that tell it are
+/// API Gateway's, which puts them on this answer if it does not answer by itself.
+pub async fn refuse(method: Method, uri: Uri) -> Response {
+    let methods = methods(uri.path());
+    if method == Method::OPTIONS {
+        return (StatusCode::NO_CONTENT, methods.map(|methods| [(header::ALLOW, methods)]), ()).into_response();
+    }
+    match methods {
         Some(methods) => ([(header::ALLOW, methods)], method_not_allowed().await).into_response(),
         None => not_found().await.into_response(),
     }

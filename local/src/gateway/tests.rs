@@ -10,6 +10,10 @@ use crate::route::Route;
 
 /// A gateway whose functions answer with what they see.
 fn gateway(tokens: &Tokens) -> Gateway {
+    gateway_with(tokens, None)
+}
+
+fn gateway_with(tokens: &Tokens, cors: Option<Cors>) -> Gateway {
     let mut routes = Routes::default();
     let scope = |scope: &str| Access::Token(vec![scope.to_owned()]);
     for (function, method, path, access) in [
@@ -19,6 +23,7 @@ fn gateway(tokens: &Tokens) -> Gateway {
         ("contacts", Some("DELETE"), "/contacts/{id}", scope("consent/admin")),
         ("contacts", None, "$default", Access::Open),
         ("broken", Some("GET"), "/broken", Access::Open),
+        ("lax", Some("GET"), "/lax", Access::Open),
     ] {
         routes.add(Route::new(function, method, path, access).unwrap()).unwrap();
     }
@@ -26,8 +31,9 @@ fn gateway(tokens: &Tokens) -> Gateway {
         ("webhook".to_owned(), Router::new().fallback(echo)),
         ("contacts".to_owned(), Router::new().fallback(echo)),
         ("broken".to_owned(), Router::new().fallback(|| async { panic!("on purpose") as Response })),
+        ("lax".to_owned(), Router::new().fallback(|| async { [("access-control-allow-origin", "*")] })),
     ]);
-    Gateway::new(routes, functions, tokens.clone(), Clock::system()).unwrap()
+    Gateway::new(routes, functions, tokens.clone(), cors, Clock::system()).unwrap()
 }
 
 async fn echo(request: Request) -> Json<Value> {
@@ -171,6 +177,66 @@ async fn a_function_that_dies_is_an_internal_server_error() {
 fn a_route_to_no_function_is_noticed_at_the_start() {
     let mut routes = Routes::default();
     routes.add(Route::new("gone", None, "/gone", Access::Open).unwrap()).unwrap();
-    let error = Gateway::new(routes, BTreeMap::new(), Tokens::random(), Clock::system()).err().unwrap();
+    let error = Gateway::new(routes, BTreeMap::new(), Tokens::random(), None, Clock::system()).err().unwrap();
     assert!(error.to_string().contains("`gone`"));
+}
+
+const PAGE: &str = "https://dashboard.example.com";
+
+/// The answer's status and its CORS headers, without their common beginning.
+async fn from_page(gateway: &Gateway, request: http::request::Builder) -> (u16, BTreeMap<String, String>) {
+    let response = gateway.call(request.body(Body::empty()).unwrap()).await;
+    let headers = response.headers().iter().filter_map(|(name, value)| {
+        Some((name.as_str().strip_prefix("access-control-")?.to_owned(), value.to_str().unwrap().to_owned()))
+    });
+    (response.status().as_u16(), headers.collect())
+}
+
+fn cors() -> Cors {
+    Cors {
+        allow_origins: vec!["https://other.example.com".into(), PAGE.into()],
+        allow_methods: vec!["GET".into(), "PUT".into()],
+        allow_headers: vec!["authorization".into()],
+        expose_headers: vec!["etag".into()],
+        max_age: Some(600),
+        ..Cors::default()
+    }
+}
+
+fn headers(list: &[(&str, &str)]) -> BTreeMap<String, String> {
+    list.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_page_of_an_allowed_origin_may_ask_and_read() {
+    let gateway = gateway_with(&Tokens::random(), Some(cors()));
+    let preflight = |origin: &str| {
+        request("OPTIONS", "/contacts").header("origin", origin).header("access-control-request-method", "GET")
+    };
+    let allowed =
+        [("allow-origin", PAGE), ("allow-methods", "GET,PUT"), ("allow-headers", "authorization"), ("max-age", "600")];
+    assert_eq!(from_page(&gateway, preflight(PAGE)).await, (204, headers(&allowed)));
+    assert_eq!(from_page(&gateway, preflight("https://evil.example.com")).await, (204, headers(&[])));
+    let read = [("allow-origin", PAGE), ("expose-headers", "etag")];
+    let (status, marked) = from_page(&gateway, request("GET", "/contacts").header("origin", PAGE)).await;
+    assert_eq!((status, marked), (401, headers(&read)), "so that the page can read why it was refused");
+    assert_eq!(from_page(&gateway, request("GET", "/contacts")).await, (401, headers(&[])));
+}
+
+#[tokio::test]
+async fn with_cors_configured_the_headers_of_a_function_do_not_count() {
+    let lax = || request("GET", "/lax").header("origin", "https://evil.example.com");
+    let gateway = gateway_with(&Tokens::random(), Some(cors()));
+    assert_eq!(from_page(&gateway, lax()).await, (200, headers(&[])));
+    let gateway = gateway_with(&Tokens::random(), None);
+    assert_eq!(from_page(&gateway, lax()).await, (200, headers(&[("allow-origin", "*")])));
+}
+
+#[tokio::test]
+async fn without_cors_a_preflight_goes_to_the_default_route() {
+    let gateway = gateway(&Tokens::random());
+    let preflight =
+        request("OPTIONS", "/contacts").header("origin", PAGE).header("access-control-request-method", "GET");
+    let (status, seen) = call(&gateway, preflight, "").await;
+    assert_eq!((status, &seen["context"]["routeKey"]), (200, &json!("$default")));
 }

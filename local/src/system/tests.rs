@@ -135,3 +135,20 @@ async fn a_confirmation_whose_answer_is_lost_is_settled_by_its_status() {
     assert_eq!(system.graph().outbox().len(), 1);
     system.stop().await;
 }
+
+#[tokio::test]
+async fn pages_of_the_origins_that_are_named_may_call_the_api() {
+    let origins = "https://a.example.com,https://b.example.com".to_owned();
+    let system = System::start(Options { dashboard_origins: origins, ..Options::default() }).await.unwrap();
+    let preflight = HttpRequest::options("/contacts/14155550123/consent")
+        .header("origin", "https://b.example.com")
+        .header("access-control-request-method", "PUT")
+        .header("access-control-request-headers", "authorization,content-type,if-match")
+        .body(Body::empty())
+        .unwrap();
+    let response = system.router().oneshot(preflight).await.unwrap();
+    assert_eq!(response.status(), 204);
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://b.example.com");
+    assert!(response.headers()["access-control-allow-methods"].to_str().unwrap().contains("PUT"));
+    system.stop().await;
+}

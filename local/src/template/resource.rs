@@ -12,12 +12,14 @@ use super::{Schedule, StreamSource};
 use crate::filter::Filters;
 use crate::table::{TableDefinition, attribute, key, view};
 
-/// Limits, logs and CORS, which is off unless a deployment asks for it, only matter in the cloud.
+/// Limits and logs only matter in the cloud.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct HttpApi {
     #[serde(default)]
     pub auth: Option<ApiAuth>,
+    /// Raw, as it is under a condition.
+    pub cors_configuration: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +46,8 @@ pub(super) struct Authorizer {
 pub(super) struct Function {
     #[serde(default)]
     pub events: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub policies: Vec<Value>,
 }
 
 #[derive(Deserialize)]

@@ -97,6 +97,27 @@ fn the_repository_s_own_template_can_be_played() {
 }
 
 #[test]
+fn cors_is_what_the_parameter_makes_of_it() {
+    assert_eq!(Template::embedded().unwrap().cors, None);
+    let origins = "https://a.example.com,https://b.example.com";
+    let template = |name: &str| Template::with_parameters(&BTreeMap::from([(name.to_owned(), origins.to_owned())]));
+    let cors = template("DashboardOrigins").unwrap().cors.unwrap();
+    assert_eq!(cors.allow_origins, ["https://a.example.com", "https://b.example.com"]);
+    let routes = Template::embedded().unwrap().routes.iter().map(crate::route::Route::key);
+    let methods: std::collections::BTreeSet<String> =
+        routes.filter_map(|key| Some(key.split_once(' ')?.0.to_owned())).collect();
+    assert_eq!(cors.allow_methods.iter().cloned().collect::<std::collections::BTreeSet<_>>(), methods);
+    assert!(cors.allow_headers.contains(&"if-match".to_owned()) && cors.expose_headers.contains(&"etag".to_owned()));
+    assert!(template("Origins").unwrap_err().to_string().contains("there is no Origins"));
+}
+
+#[test]
+fn the_stack_fails_where_an_authorizer_would_be_dropped() {
+    let document = yaml::read(TEXT).unwrap();
+    assert_eq!(document["Resources"]["Api"]["Properties"]["FailOnWarnings"], true);
+}
+
+#[test]
 fn the_table_is_the_one_declared() {
     let table = Template::read(SMALL).unwrap().table;
     let keys: Vec<_> = table.keys.iter().map(|key| (key.attribute_name(), key.key_type())).collect();

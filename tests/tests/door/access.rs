@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{SCOPES, World};
 
 const SHEENA: &str = "14155550123";
@@ -131,5 +131,25 @@ async fn odd_paths_are_refused_not_misread() {
     ] {
         let answer = world.ask(Method::GET, path, None).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_browser_may_ask_for_the_options_of_every_path_without_a_token() {
+    let world = World::start().await;
+    for (path, methods) in [
+        ("/contacts", Some("GET")),
+        ("/contacts/+14155550123/block", Some("PUT, DELETE")),
+        ("/settings", Some("GET, PUT")),
+        ("/webhooks/whatsapp", Some("GET, POST")),
+        ("/nowhere", None),
+    ] {
+        let request = Request::options(path)
+            .header("origin", "https://dashboard.example.com")
+            .header("access-control-request-method", "GET");
+        let answer = world.call(request.body(Body::empty()).unwrap()).await;
+        assert_eq!((answer.status, &answer.body), (StatusCode::NO_CONTENT, &Value::Null), "{path}");
+        assert_eq!(answer.headers.get(header::ALLOW).map(|allow| allow.to_str().unwrap()), methods, "{path}");
+        assert!(answer.headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).is_none(), "that is for API Gateway to say");
     }
 }

@@ -21,6 +21,7 @@ mod lists;
 mod newest_wish;
 mod order;
 mod provider;
+mod permissions;
 mod read_units;
 mod readings;
 mod seals;
