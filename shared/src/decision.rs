@@ -40,6 +40,17 @@ impl Decision {
         Self { entry: Some(HistoryEntry::changed(event)), ..Self::nothing(contact) }
     }
 
+    /// The opt-out that it leaves for staff to look at, as they opted the contact in without knowing of it.
+    #[must_use]
+    pub fn unheeded(&self) -> Option<&HistoryEntry> {
+        let is_left = |entry: &&HistoryEntry| {
+            entry.event.kind == Kind::OptOut
+                && entry.effect == Effect::Superseded
+                && self.contact.unheeded_opt_out_at == Some(entry.event.counts_at())
+        };
+        self.entry.as_ref().filter(is_left)
+    }
+
     /// The same decision, with the history saying that the contact was joined with another before.
     #[must_use]
     pub fn after_merge(self, merge: Option<Event>) -> Self {

@@ -116,8 +116,8 @@ async fn receive(
 ) -> Result<StatusCode, WebhookError> {
     let body = body?;
     let now = app.clock.now();
-    let signature = headers.get(signature::HEADER).and_then(|header| Signature::parse(header.as_bytes()));
-    let signature = signature.ok_or(WebhookError::Unsigned)?;
+    let signature = headers.get(signature::HEADER).ok_or(WebhookError::Unsigned)?;
+    let signature = Signature::parse(signature.as_bytes()).ok_or(WebhookError::BadSignature)?;
     let mut seal = Seal::new(&app, signature, &body, now);
     seal.verify().await?;
     let findings = meta::findings(&Body::new(&body)).map_err(|_| WebhookError::NotJson)?;
@@ -133,8 +133,10 @@ async fn receive(
 enum WebhookError {
     #[error("the body could not be received")]
     Body(#[from] BytesRejection),
-    #[error("the signature is not one of ours")]
+    #[error("the body has no signature")]
     Unsigned,
+    #[error("the signature is not one of ours")]
+    BadSignature,
     #[error("the body is signed, but not JSON")]
     NotJson,
     #[error("some updates can't be carried out yet")]
@@ -149,8 +151,13 @@ impl IntoResponse for WebhookError {
     fn into_response(self) -> Response {
         let problem = match self {
             Self::Body(rejection) => Problem::new(rejection.status(), "The body is too large or broken off."),
+            // Anybody can send such a request. WhatsApp signs, so only a signature that is not ours may be an opt-out.
             Self::Unsigned => {
-                count!(warn, Metric::BadSignature, "a webhook without a valid signature");
+                count!(info, Metric::Unsigned, "a webhook without a signature");
+                Problem::new(StatusCode::UNAUTHORIZED, "The header `X-Hub-Signature-256` is missing: sign the body.")
+            }
+            Self::BadSignature => {
+                count!(error, Metric::BadSignature, "a webhook signed by none of our apps");
                 Problem::new(StatusCode::UNAUTHORIZED, "The signature does not match the body.")
             }
             Self::NotJson => {

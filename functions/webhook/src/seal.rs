@@ -102,7 +102,7 @@ impl<'a> Seal<'a> {
                 Err(error) => missing = Some(error),
             }
         }
-        Err(missing.map_or(WebhookError::Unsigned, WebhookError::Secrets))
+        Err(missing.map_or(WebhookError::BadSignature, WebhookError::Secrets))
     }
 
     /// What the signature proves of each of these channels.

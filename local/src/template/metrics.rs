@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use consent::log::Metric;
 use serde_json::{Value, json};
 
-use super::{kebab, yaml};
+use super::{TEXT, kebab, yaml};
 
 /// The resources of one type in the repository's template.
 fn resources(kind: &str) -> Vec<(String, Value)> {
-    let document = yaml::read(include_str!("../../../template.yaml")).unwrap();
+    let document = yaml::read(TEXT).unwrap();
     let all = document["Resources"].as_object().unwrap();
     let found = all.iter().filter(|(_, resource)| resource["Type"] == kind);
     found.map(|(name, resource)| (name.clone(), resource["Properties"].clone())).collect()
@@ -22,18 +22,37 @@ fn namespace() -> Value {
     json!({"Fn::Sub": "consent/${AWS::StackName}"})
 }
 
-/// Each metric filter as metric and function, after a check that it has the one form that counts lines.
-fn filters() -> Vec<(Metric, String)> {
-    let filter = |(name, properties): (String, Value)| {
+/// A metric filter of the template.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Filter {
+    metric: Metric,
+    function: String,
+    /// The name in CloudWatch.
+    name: String,
+}
+
+/// All metric filters, after a check that each counts lines, as a metric of the same name, or takes a number from a field of
+/// theirs, as a metric that is named after both.
+fn filters() -> Vec<Filter> {
+    let filter = |(resource, properties): (String, Value)| {
         let pattern = properties["FilterPattern"].as_str().unwrap();
         let metric = pattern.strip_prefix("{ $.fields.metric = \"").and_then(|rest| rest.strip_suffix("\" }"));
-        let metric = metric.unwrap_or_else(|| panic!("{name}: the pattern {pattern} does not name a metric"));
+        let metric = metric.unwrap_or_else(|| panic!("{resource}: the pattern {pattern} does not name a metric"));
         let metric = Metric::ALL.iter().find(|known| known.name() == metric);
-        let metric = *metric.unwrap_or_else(|| panic!("{name}: no function logs a metric of {pattern}"));
-        let count = json!([{"MetricNamespace": namespace(), "MetricName": metric.name(), "MetricValue": "1"}]);
-        assert_eq!(properties["MetricTransformations"], count, "{name}");
+        let metric = *metric.unwrap_or_else(|| panic!("{resource}: no function logs a metric of {pattern}"));
+        let [transformation] = properties["MetricTransformations"].as_array().unwrap().as_slice() else {
+            panic!("{resource}: CloudWatch takes one transformation");
+        };
+        let name = match transformation["MetricValue"].as_str().unwrap().strip_prefix("$.fields.") {
+            Some(field) => format!("{}_{field}", metric.name()),
+            None => metric.name().to_owned(),
+        };
+        assert_eq!(transformation["MetricName"], name, "{resource}");
+        assert_eq!(transformation["MetricNamespace"], namespace(), "{resource}");
+        assert!(name != metric.name() || transformation["MetricValue"] == "1", "{resource} counts by ones");
         let group = properties["LogGroupName"]["Ref"].as_str().and_then(|group| group.strip_suffix("Logs"));
-        (metric, kebab(group.unwrap_or_else(|| panic!("{name}: not the log group of a function"))))
+        let function = kebab(group.unwrap_or_else(|| panic!("{resource}: not the log group of a function")));
+        Filter { metric, function, name }
     };
     resources("AWS::Logs::MetricFilter").into_iter().map(filter).collect()
 }
@@ -41,20 +60,17 @@ fn filters() -> Vec<(Metric, String)> {
 #[test]
 fn every_metric_that_the_template_counts_has_a_filter_in_each_of_its_functions_and_no_filter_is_left_over() {
     let filters = filters();
+    let pairs: BTreeSet<_> = filters.iter().map(|filter| (filter.metric, filter.function.clone())).collect();
     let counted = Metric::ALL
         .iter()
         .flat_map(|metric| metric.counted_in().iter().map(|function| (*metric, (*function).to_owned())));
-    assert_eq!(
-        filters.iter().cloned().collect::<BTreeSet<_>>(),
-        counted.collect(),
-        "the template on the left, the code on the right"
-    );
+    assert_eq!(pairs, counted.collect(), "the template on the left, the code on the right");
     assert_eq!(filters.iter().collect::<BTreeSet<_>>().len(), filters.len(), "a case is counted twice");
 }
 
 #[test]
 fn every_alarm_on_our_own_metrics_watches_one_that_is_counted() {
-    let counted: BTreeSet<_> = filters().into_iter().map(|(metric, _)| metric.name()).collect();
+    let counted: BTreeSet<_> = filters().into_iter().map(|filter| filter.name).collect();
     let mut watched = 0;
     for (name, alarm) in resources("AWS::CloudWatch::Alarm") {
         let ours = alarm["Namespace"].as_str().is_none_or(|namespace| !namespace.starts_with("AWS/"));
@@ -66,6 +82,43 @@ fn every_alarm_on_our_own_metrics_watches_one_that_is_counted() {
         }
     }
     assert!(watched > 0);
+}
+
+/// Counted, but no reason to wake anybody: anyone can send them, or their tenant chose it.
+const NO_ALARM: [Metric; 3] = [Metric::BadUpdate, Metric::OptOutDisabled, Metric::Unsigned];
+
+#[test]
+fn every_counted_metric_has_an_alarm_but_those_that_are_no_reason_to_wake_anybody() {
+    let watched: BTreeSet<String> = resources("AWS::CloudWatch::Alarm")
+        .iter()
+        .map(|(_, alarm)| alarm["MetricName"].as_str().unwrap().to_owned())
+        .collect();
+    for metric in Metric::ALL.iter().filter(|metric| !metric.counted_in().is_empty()) {
+        assert_ne!(watched.contains(metric.name()), NO_ALARM.contains(metric), "{metric:?}");
+    }
+}
+
+#[test]
+fn silence_raises_the_alarms_that_watch_for_it_and_no_other() {
+    let silent: BTreeSet<String> = resources("AWS::CloudWatch::Alarm")
+        .into_iter()
+        .filter(|(_, alarm)| alarm["TreatMissingData"] == "breaching")
+        .inspect(|(name, alarm)| assert_eq!(alarm["ComparisonOperator"], "LessThanThreshold", "{name}"))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(silent.into_iter().collect::<Vec<_>>(), ["SweepMissingAlarm", "WebhookSilentAlarm"]);
+    for (name, alarm) in resources("AWS::CloudWatch::Alarm") {
+        assert!(["breaching", "notBreaching"].contains(&alarm["TreatMissingData"].as_str().unwrap()), "{name}");
+    }
+}
+
+#[test]
+fn every_alarm_tells_the_topic_and_says_why() {
+    for (name, alarm) in resources("AWS::CloudWatch::Alarm") {
+        let topic = json!({"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]});
+        assert_eq!(alarm["AlarmActions"], topic, "{name}");
+        assert!(!alarm["AlarmDescription"].as_str().unwrap().is_empty(), "{name}");
+    }
 }
 
 /// The Rust files of what is deployed, each with its function; `None` is the shared crate.
@@ -108,6 +161,22 @@ fn no_function_logs_a_counted_metric_where_the_template_does_not_look() {
         }
     }
     assert!(sites > 20, "only {sites} call sites were found");
+}
+
+#[test]
+fn what_a_filter_takes_a_number_from_is_a_field_of_the_line() {
+    let texts: Vec<_> = sources().into_iter().map(|(path, of)| (fs::read_to_string(path).unwrap(), of)).collect();
+    for filter in filters() {
+        let Some(field) = filter.name.strip_prefix(&format!("{}_", filter.metric.name())) else { continue };
+        let site = format!("Metric::{:?}, ", filter.metric);
+        let lines = texts.iter().filter(|(_, of)| of.as_ref() == Some(&filter.function));
+        let lines = lines.flat_map(|(text, _)| text.split(&site).skip(1)).filter_map(|rest| rest.split(';').next());
+        assert!(
+            lines.into_iter().any(|line| line.split(", ").any(|part| part == field)),
+            "no line has {}",
+            filter.name
+        );
+    }
 }
 
 #[test]

@@ -36,12 +36,12 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// A webhook without a valid signature.
-    BadSignature "bad_signature" [],
+    /// A webhook with a signature of none of our apps.
+    BadSignature "bad_signature" ["webhook"],
     /// An update that can't be understood; it is left out.
     BadUpdate "bad_update" ["webhook"],
     /// A campaign could not be filtered.
-    CampaignFailed "campaign_failed" [],
+    CampaignFailed "campaign_failed" ["campaign-filter"],
     /// A campaign was filtered.
     CampaignFiltered "campaign_filtered" [],
     /// A campaign's description does not hold.
@@ -72,6 +72,8 @@ metrics! {
     OptOutDisabled "opt_out_disabled" ["webhook"],
     /// An opt-out keyword is older than an opt-in that stands.
     OptOutSuperseded "opt_out_superseded" ["webhook"],
+    /// An opt-out is older than an opt-in that staff made without knowing of it.
+    OptOutUnheeded "opt_out_unheeded" ["contacts", "webhook"],
     /// A customer resumed marketing with WhatsApp's own control.
     ProviderResume "provider_resume" [],
     /// A customer stopped marketing with WhatsApp's own control.
@@ -82,11 +84,13 @@ metrics! {
     StoreUnavailable "store_unavailable" ["campaign-filter", "confirmation", "contacts", "settings", "webhook"],
     /// A sweep of the whole outbox ended, with how many confirmations are due still (`due`) and for how many seconds the
     /// oldest of them has been (`oldest_seconds`).
-    Sweep "sweep" [],
+    Sweep "sweep" ["confirmation"],
     /// An update on a channel that nobody registered.
     UnknownChannel "unknown_channel" ["webhook"],
     /// An opt-out without a sender.
     UnreadableOptOut "unreadable_opt_out" ["webhook"],
+    /// A webhook without a signature. WhatsApp signs all of its own.
+    Unsigned "unsigned" ["webhook"],
     /// A wish that changed nothing.
     WishWithoutEffect "wish_without_effect" [],
 }

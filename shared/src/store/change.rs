@@ -9,10 +9,12 @@ use super::outbox::OutboxItem;
 use super::place::Known;
 use super::request::{ATTEMPTS, Condition, Written, pause, to_item, unreadable};
 use super::{StoreError, Tenant};
+use crate::count;
 use crate::decision::Decision;
 use crate::event::{HistoryEntry, HistoryKey};
 use crate::id::ContactId;
 use crate::identity::{self, Person, Sighting, Unread};
+use crate::log::Metric;
 use crate::time::Time;
 
 /// A change that is wanted.
@@ -81,6 +83,7 @@ impl Tenant {
             let (items, after) = self.transaction(wanted, &person, known, &decision, due)?;
             if items.is_empty() || self.store.transact(items).await? == Written::Yes {
                 *known = after;
+                self.tell_unheeded(&decision);
                 return Ok(Change::Made { id: person.id().clone(), decision: Box::new(decision) });
             }
             pause(attempt).await;
@@ -92,6 +95,14 @@ impl Tenant {
             }
         }
         Err(StoreError::Contended)
+    }
+
+    /// Counts an opt-out that staff has to look at, whichever way it came.
+    pub(super) fn tell_unheeded(&self, decision: &Decision) {
+        if let Some(entry) = decision.unheeded() {
+            let event = entry.event.key.id.log_name();
+            count!(warn, Metric::OptOutUnheeded, tenant = %self.id, event, "an opt-out is older than an opt-in by staff");
+        }
     }
 
     /// Whoever an id leads to, as a reader wants to know it.

@@ -51,6 +51,11 @@ impl Tenant {
                 items.push(self.record(id, entry)?);
             }
             if items.is_empty() || self.store.transact(items).await? == Written::Yes {
+                for change in &pending.changes {
+                    if let Change::Made { decision, .. } = change {
+                        self.tell_unheeded(decision);
+                    }
+                }
                 made.extend(pending.changes);
                 known = rewrite.known;
                 attempt = 1;

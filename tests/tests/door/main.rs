@@ -1,6 +1,7 @@
 //! The system through its doors: signed webhooks, the dashboard's API, invoked functions, on a real engine.
 
 mod access;
+mod alarms;
 mod budgets;
 mod campaign_faults;
 mod campaigns;
@@ -20,8 +21,8 @@ mod leases;
 mod lists;
 mod newest_wish;
 mod order;
-mod provider;
 mod permissions;
+mod provider;
 mod read_units;
 mod readings;
 mod seals;
