@@ -56,7 +56,11 @@ pub enum FilterError {
     InvalidCampaign(String),
     /// The table did not answer. Trying again does.
     #[error(transparent)]
-    StoreUnavailable(#[from] StoreError),
+    StoreUnavailable(StoreError),
+    /// An item of the table can't be read: what stands there is no such item, or a later version's. Trying again does not
+    /// help, and the campaign is not at fault.
+    #[error(transparent)]
+    StoreUnreadable(StoreError),
     /// A list could not be read or written. Trying again does help.
     #[error("{0}")]
     ObjectUnavailable(String),
@@ -65,12 +69,22 @@ pub enum FilterError {
     OutOfTime,
 }
 
+impl From<StoreError> for FilterError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unreadable { .. } => Self::StoreUnreadable(error),
+            StoreError::Unavailable(_) | StoreError::Contended => Self::StoreUnavailable(error),
+        }
+    }
+}
+
 /// Gives the errors the names that a state machine's `Retry` and `Catch` know them by.
 impl From<FilterError> for Diagnostic {
     fn from(error: FilterError) -> Self {
         let error_type = match error {
             FilterError::InvalidCampaign(_) => "InvalidCampaign",
             FilterError::StoreUnavailable(_) => "StoreUnavailable",
+            FilterError::StoreUnreadable(_) => "StoreUnreadable",
             FilterError::ObjectUnavailable(_) => "ObjectUnavailable",
             FilterError::OutOfTime => "OutOfTime",
         };
@@ -100,7 +114,9 @@ impl CampaignFilter {
             Err(FilterError::StoreUnavailable(error)) => {
                 count!(error, Metric::StoreUnavailable, %error, "a campaign could not be filtered");
             }
-            Err(error @ (FilterError::ObjectUnavailable(_) | FilterError::OutOfTime)) => {
+            Err(
+                error @ (FilterError::StoreUnreadable(_) | FilterError::ObjectUnavailable(_) | FilterError::OutOfTime),
+            ) => {
                 count!(error, Metric::CampaignFailed, %error, "a campaign could not be filtered");
             }
         }

@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::campaign::{Destination, Recipient, Source};
 use crate::list::{
-    BatchSize, Duplicates, Format, Index, IndexBuilder, LONGEST_ROW, Layout, ListError, Outcome, Output, Pass, People,
-    Rows, names,
+    BatchSize, Duplicates, Format, Index, IndexBuilder, LONGEST_ROW, Layout, ListError, Outcome, Output,
+    Pass, People, Rows, TELLING, names,
 };
 use crate::objects::{Location, Object, ObjectError, Objects, Upload, Written};
 use crate::{Counts, FilterError};
@@ -22,11 +22,8 @@ use crate::{Counts, FilterError};
 /// is read: how many recipients it has is known only once it was gone through.
 const SHORT: u64 = 4 * 1024 * 1024;
 
-/// Bytes of a byte order mark.
-const LONGEST_MARK: u64 = 3;
-
-/// Bytes of a list's beginning in which its header row has to end.
-const LONGEST_HEAD: u64 = LONGEST_MARK + LONGEST_ROW as u64;
+/// Bytes of a list's beginning in which its header row has to end, behind a byte order mark.
+const LONGEST_HEAD: u64 = 3 + LONGEST_ROW as u64;
 
 /// As many recipients as one call of a sender gets. Between the states of a state machine there is room for 256 KiB: these,
 /// the names of their columns, and a quarter for what JSON escapes.
@@ -152,7 +149,7 @@ impl ObjectList<'_> {
         }
         let head = match self.source.format {
             Format::Csv => LONGEST_HEAD.min(object.length),
-            Format::Jsonl => LONGEST_MARK.min(object.length),
+            Format::Jsonl => (TELLING as u64).min(object.length),
         };
         let beginning = self.read(&object, 0, head).await?;
         let (layout, head) = Layout::read(self.source.format, &self.source.column, &beginning, head == object.length)
@@ -291,7 +288,12 @@ fn opted_in(statuses: &HashMap<ContactId, Status>) -> Index {
 #[expect(clippy::needless_pass_by_value, reason = "goes into map_err")]
 fn unread(error: ObjectError) -> FilterError {
     match error {
-        ObjectError::Missing => FilterError::InvalidCampaign(format!("source: {error}")),
+        ObjectError::NoBucket => invalid_field("source.bucket", "there is no such bucket"),
+        ObjectError::Missing => invalid_field("source.key", "there is no such object in the bucket"),
+        ObjectError::Forbidden => {
+            invalid_field("source", "the filter may not read from this bucket; is its name right?")
+        }
+        ObjectError::Refused(_) => invalid_field("source", &error.to_string()),
         ObjectError::Replaced | ObjectError::Unavailable(_) => FilterError::ObjectUnavailable(error.to_string()),
     }
 }
@@ -300,11 +302,17 @@ fn unread(error: ObjectError) -> FilterError {
 #[expect(clippy::needless_pass_by_value, reason = "goes into map_err")]
 fn written(error: ObjectError) -> FilterError {
     match error {
-        ObjectError::Missing => {
-            FilterError::InvalidCampaign("destination: no such bucket, or the filter may not write to it".to_owned())
+        ObjectError::NoBucket | ObjectError::Missing => invalid_field("destination.bucket", "there is no such bucket"),
+        ObjectError::Forbidden => {
+            invalid_field("destination", "the filter may not write to this bucket; is its name right?")
         }
+        ObjectError::Refused(_) => invalid_field("destination", &error.to_string()),
         ObjectError::Replaced | ObjectError::Unavailable(_) => FilterError::ObjectUnavailable(error.to_string()),
     }
+}
+
+fn invalid_field(field: &str, why: &str) -> FilterError {
+    FilterError::InvalidCampaign(format!("{field}: {why}"))
 }
 
 /// Why a list can't be filtered.

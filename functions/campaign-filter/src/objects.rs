@@ -65,9 +65,18 @@ pub struct Written {
 /// An object could not be read or written. The texts hold no key: it may name people.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
-    /// There is none, or it may not be read.
-    #[error("there is no such object, or the filter may not read it")]
+    /// The bucket does not exist.
+    #[error("there is no such bucket")]
+    NoBucket,
+    /// The bucket has no object under this key.
+    #[error("there is no such object")]
     Missing,
+    /// The function's role does not allow it, or the bucket is somebody else's.
+    #[error("the filter may not do this")]
+    Forbidden,
+    /// S3 will never do it: the error code says why.
+    #[error("S3 refuses it for good: {0}")]
+    Refused(String),
     /// It is another one now than when reading began.
     #[error("the object was replaced while it was read")]
     Replaced,
@@ -89,7 +98,10 @@ impl Objects {
     /// It is not there, or can't be looked at.
     pub async fn object(&self, location: &Location) -> Result<Object, ObjectError> {
         let Location { bucket, key } = location;
-        let head = self.client.head_object().bucket(bucket).key(key).send().await.map_err(|error| refused(&error))?;
+        let head = match Box::pin(self.client.head_object().bucket(bucket).key(key).send()).await {
+            Ok(head) => head,
+            Err(error) => return Err(Box::pin(self.explained(location, refused(&error))).await),
+        };
         let length = head.content_length().and_then(|length| length.try_into().ok());
         let length = length.ok_or_else(|| ObjectError::Unavailable("no length".to_owned()))?;
         Ok(Object { location: location.clone(), tag: tagged(head.e_tag)?, length })
@@ -126,6 +138,19 @@ impl Objects {
             buffer: Vec::new(),
             under_way: VecDeque::new(),
             done: Vec::new(),
+        }
+    }
+
+    /// An error of a look at an object, told more exactly: the answer to a look has no body, and so does not say whether the
+    /// bucket is missing or the object alone.
+    async fn explained(&self, location: &Location, error: ObjectError) -> ObjectError {
+        if !matches!(error, ObjectError::Missing) {
+            return error;
+        }
+        let get = self.client.get_object().bucket(&location.bucket).key(&location.key).range("bytes=0-0");
+        match get.send().await {
+            Ok(_) => ObjectError::Unavailable("the object is new".to_owned()),
+            Err(error) => refused(&error),
         }
     }
 
@@ -275,15 +300,38 @@ async fn pause(attempt: u32) {
     tokio::time::sleep(Duration::from_millis(fastrand::u64(25..=100) << attempt)).await;
 }
 
+/// Codes of errors that the next try of the same call ends with as well.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+const FINAL: [&str; 11] = [
+    // The bucket is in another region.
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+    "InvalidArgument",
+    "InvalidBucketName",
+    // The object is in an archive, and has to be restored first.
+    "InvalidObjectState",
+    "InvalidRequest",
+    "InvalidURI",
+    "KeyTooLongError",
+    "MethodNotAllowed",
+    "AllAccessDisabled",
+];
+
 /// What a failed call says: its code alone, since messages can quote keys.
 fn refused<E: ProvideErrorMetadata>(error: &SdkError<E>) -> ObjectError {
+    if matches!(error, SdkError::ConstructionFailure(_)) {
+        return ObjectError::Refused("the request could not be built".to_owned());
+    }
     let status = error.raw_response().map(|response| response.status().as_u16());
     match (status, error.code()) {
+        (_, Some("NoSuchBucket")) => ObjectError::NoBucket,
         // An expired token and an upload that has ended say the same by their status, and are worth another try.
-        (Some(404 | 403), None | Some("NoSuchKey" | "NoSuchBucket" | "NotFound" | "AccessDenied" | "Forbidden")) => {
-            ObjectError::Missing
-        }
+        (Some(404), None | Some("NoSuchKey" | "NotFound")) => ObjectError::Missing,
+        (Some(403), None | Some("AccessDenied" | "Forbidden")) => ObjectError::Forbidden,
         (Some(412), _) => ObjectError::Replaced,
+        (Some(301), None) => ObjectError::Refused("PermanentRedirect".to_owned()),
+        (_, Some(code)) if FINAL.contains(&code) => ObjectError::Refused(code.to_owned()),
         (_, Some(code)) => ObjectError::Unavailable(code.to_owned()),
         (Some(status), None) => ObjectError::Unavailable(format!("status {status}")),
         (None, None) => ObjectError::Unavailable("no answer".to_owned()),

@@ -28,4 +28,5 @@ mod readings;
 mod seals;
 mod shapes;
 mod sweeps;
+mod unusable_lists;
 mod webhooks;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::csv::{self, Csv};
 use super::jsonl::JsonLines;
+use super::kind::{NoColumn, TELLING, not_a_list};
 use super::recipient::USER_ID;
 use super::window::Window;
 use super::{LONGEST_ROW, ListError};
@@ -37,10 +38,14 @@ impl Layout {
     /// too few to tell; `end` says that nothing follows them.
     ///
     /// # Errors
-    /// A CSV list has no header row with this column, or has it or the column `user_id` twice.
+    /// The bytes are the beginning of another kind of file, or a CSV list has no header row with this column, or has it or
+    /// the column `user_id` twice.
     pub fn read(format: Format, column: &str, bytes: &[u8], end: bool) -> Result<Option<(Self, usize)>, ListError> {
-        if !end && bytes.len() < BYTE_ORDER_MARK.len() {
+        if !end && bytes.len() < TELLING {
             return Ok(None);
+        }
+        if let Some(kind) = not_a_list(format, bytes) {
+            return Err(kind.into());
         }
         let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         let mark = bytes.len() - text.len();
@@ -67,8 +72,11 @@ impl Layout {
         let column = column.trim();
         let id = match only(column) {
             (Some(id), false) => id,
-            (None, _) => return Err(ListError::NoColumn),
-            (Some(_), true) => return Err(ListError::SeveralColumns),
+            (None, _) => {
+                let found = NoColumn::of(&text[..header.length], &header.names);
+                return Err(ListError::NoColumn { column: column.to_owned(), found });
+            }
+            (Some(_), true) => return Err(ListError::SeveralColumns(column.to_owned())),
         };
         // Where the id itself is a user id, there is no second one.
         let user_id = match only(USER_ID) {

@@ -12,6 +12,7 @@ mod index;
 mod jsonl;
 mod judge;
 mod key;
+mod kind;
 mod layout;
 mod number;
 mod pass;
@@ -30,6 +31,8 @@ use std::fmt;
 pub use batches::{Batch, BatchSize};
 pub use duplicates::Duplicates;
 pub use index::{Index, IndexBuilder};
+pub(crate) use kind::TELLING;
+pub use kind::{Columns, NoColumn, NotAList, Separator};
 pub use layout::{Format, Layout};
 pub use pass::{Outcome, Pass};
 pub(crate) use rows::{Rows, names};
@@ -71,14 +74,22 @@ impl fmt::Debug for Output {
 /// A list could not be filtered.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
+    /// It is another kind of file.
+    #[error("source: {0}")]
+    NotAList(#[from] NotAList),
     /// The header row lacks the column.
-    #[error("source.column: the list has no column of this name")]
-    NoColumn,
-    /// The header row has the column more than once.
-    #[error("source.column: the list has several columns of this name")]
-    SeveralColumns,
+    #[error("{}", no_column(.column, .found))]
+    NoColumn {
+        /// The column.
+        column: String,
+        /// What there is in its place.
+        found: NoColumn,
+    },
+    /// The header row has this column more than once.
+    #[error("source.column: the list has several columns {:?}; keep one of them", kind::shortened(.0))]
+    SeveralColumns(String),
     /// The header row has the column of second ids more than once.
-    #[error("source: the list has several columns `{user_id}`; keep one of them", user_id = recipient::USER_ID)]
+    #[error("source: the list has several columns {user_id:?}; keep one of them", user_id = recipient::USER_ID)]
     SeveralUserIds,
     /// A row has no end.
     #[error("line {0}: the row has more than 64 KiB; is a quote not closed?")]
@@ -95,4 +106,22 @@ pub enum ListError {
     /// The file for what does not fit memory failed.
     #[error("the temporary file failed: {0}")]
     Disk(#[from] std::io::Error),
+}
+
+fn no_column(column: &str, found: &NoColumn) -> String {
+    let column = kind::shortened(column);
+    match found {
+        NoColumn::Others(columns) => format!("source.column: the list has no column {column:?}; it has {columns}"),
+        NoColumn::Separated(separator, columns) => {
+            format!(
+                "source: the columns of the list are separated by {separator}; save it with commas (it has {columns})"
+            )
+        }
+        NoColumn::Directive => {
+            "source: the list begins with `sep=`, which only spreadsheets understand; remove that line".to_owned()
+        }
+        NoColumn::NoHeader => format!(
+            "source.column: the list has no column {column:?}, and its first row does not look like a header row; put one above it"
+        ),
+    }
 }

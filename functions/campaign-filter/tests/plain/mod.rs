@@ -1,5 +1,6 @@
 //! Lists read the plain way: a byte at a time, all in memory.
 
+use campaign_filter::list::{Format, NotAList};
 use consent::id::ContactId;
 use serde::Deserialize;
 
@@ -11,6 +12,28 @@ pub struct Row {
     pub contact: Vec<u8>,
     /// Empty if the row is no valid recipient.
     pub ids: Vec<ContactId>,
+}
+
+/// What a file of these tests is that is no list, if it is none.
+pub fn not_a_list(format: Format, file: &[u8]) -> Option<NotAList> {
+    let beginning: Vec<u8> = file.iter().copied().take(64).collect();
+    let zeros = beginning.split(|byte| *byte == 0).count() - 1;
+    let text: Vec<u8> =
+        if beginning.starts_with("\u{feff}".as_bytes()) { beginning[3..].to_vec() } else { beginning.clone() };
+    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    if [[0xFF, 0xFE], [0xFE, 0xFF]].iter().any(|mark| beginning.starts_with(mark)) {
+        Some(NotAList::Utf16)
+    } else if beginning.starts_with(&[0x1F, 0x8B]) {
+        Some(NotAList::Compressed("gzip"))
+    } else if beginning.len() > 1 && zeros * 4 >= beginning.len() {
+        Some(NotAList::Utf16)
+    } else if first.is_none() && file.len() < 64 {
+        Some(NotAList::Empty)
+    } else if first == Some(&b'[') && format == Format::Jsonl {
+        Some(NotAList::JsonArray)
+    } else {
+        None
+    }
 }
 
 /// Whether a quote of a CSV file is never closed.
