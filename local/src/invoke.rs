@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -19,6 +20,13 @@ use uuid::Uuid;
 
 /// The largest event that Lambda takes.
 const EVENT_LIMIT: usize = 6 * 1024 * 1024;
+
+/// The largest answer that Lambda passes on.
+const ANSWER_LIMIT: usize = EVENT_LIMIT + 100;
+
+/// Bytes of an event that are read before it is refused for its size: a client that is cut off while it sends would not see
+/// the answer.
+const READ_LIMIT: usize = 4 * EVENT_LIMIT;
 
 /// What a function makes of an event: JSON, or an error with a type.
 pub type Outcome = Result<String, Diagnostic>;
@@ -68,7 +76,7 @@ impl EventFunctions {
     pub fn router(&self) -> Router {
         Router::new()
             .route("/2015-03-31/functions/{function}/invocations", post(invoke))
-            .layer(DefaultBodyLimit::max(EVENT_LIMIT + 1))
+            .layer(DefaultBodyLimit::max(READ_LIMIT))
             .with_state(self.clone())
     }
 }
@@ -78,13 +86,26 @@ fn written(answer: &impl Serialize) -> Outcome {
         .map_err(|error| Diagnostic { error_type: "Runtime.MarshalError".to_owned(), error_message: error.to_string() })
 }
 
+/// The answer, if it is small enough for Lambda to pass it on.
+fn passed_on(answer: String) -> Outcome {
+    if answer.len() <= ANSWER_LIMIT {
+        return Ok(answer);
+    }
+    let error_message = format!("Response payload size exceeded maximum allowed payload size ({ANSWER_LIMIT} bytes).");
+    Err(Diagnostic { error_type: "Function.ResponseSizeTooLarge".to_owned(), error_message })
+}
+
 async fn invoke(
     State(functions): State<EventFunctions>,
     Path(function): Path<String>,
     headers: HeaderMap,
-    event: Bytes,
+    event: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let answer = answer(&functions, &function, &headers, &event).await.unwrap_or_else(IntoResponse::into_response);
+    let answer = match event {
+        Ok(event) => answer(&functions, &function, &headers, &event).await,
+        Err(_) => Err(Refusal::TooLarge),
+    };
+    let answer = answer.unwrap_or_else(IntoResponse::into_response);
     ([("x-amzn-requestid", Uuid::now_v7().to_string())], answer).into_response()
 }
 
@@ -118,7 +139,7 @@ async fn answer(
         }
         "RequestResponse" => {
             let outcome = functions.invoke(name, event).await.ok_or_else(|| Refusal::NotFound(function.to_owned()))?;
-            Ok(respond(outcome))
+            Ok(respond(outcome.and_then(passed_on)))
         }
         other => Err(Refusal::Kind(other.to_owned())),
     }
@@ -211,6 +232,7 @@ mod tests {
     fn functions() -> EventFunctions {
         EventFunctions::default()
             .with("echo", |event: Box<RawValue>| async move { Ok::<_, TooBig>(event) })
+            .with("twice", |event: Box<RawValue>| async move { Ok::<_, TooBig>([event.clone(), event]) })
             .with("refuse", |_| async { Err::<(), _>(TooBig) })
             .with("die", |_| async {
                 assert!(std::env::args().count() == 0, "on purpose");
@@ -252,6 +274,36 @@ mod tests {
         let (response, body) = call("die", "RequestResponse", "{}").await;
         assert_eq!(response.headers()["x-amz-function-error"], "Unhandled");
         assert_eq!(body["errorType"], "Runtime.ExitError");
+    }
+
+    #[tokio::test]
+    async fn an_event_or_an_answer_over_six_megabytes_is_refused_as_lambda_does_it() {
+        let call = async |function: &str, body: String| {
+            let request =
+                Request::post(format!("/2015-03-31/functions/{function}/invocations")).body(Body::from(body)).unwrap();
+            let mut response = functions().router().oneshot(request).await.unwrap();
+            let body = response.body_mut().collect().await.unwrap().to_bytes();
+            (response, serde_json::from_slice::<Value>(&body).unwrap_or_default())
+        };
+        let text = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
+        let (response, body) = call("echo", text(EVENT_LIMIT)).await;
+        assert!(response.status() == StatusCode::OK && body.as_str().map(str::len) == Some(EVENT_LIMIT - 2));
+        for bytes in [EVENT_LIMIT + 1, EVENT_LIMIT + 2, 2 * EVENT_LIMIT, READ_LIMIT + 1] {
+            let (response, body) = call("echo", text(bytes)).await;
+            assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE, "{bytes}");
+            assert_eq!(response.headers()["x-amzn-errortype"], "RequestTooLargeException");
+            assert_eq!(body["Message"], "Request must be smaller than 6291456 bytes for the InvokeFunction operation");
+        }
+        let (response, body) = call("twice", text(EVENT_LIMIT / 2 + 48)).await;
+        assert!(
+            response.status() == StatusCode::OK && body.is_array(),
+            "an answer may have 100 bytes more than an event"
+        );
+        let (response, body) = call("twice", text(EVENT_LIMIT / 2 + 49)).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["x-amz-function-error"], "Unhandled");
+        let error = "Response payload size exceeded maximum allowed payload size (6291556 bytes).";
+        assert_eq!(body, json!({"errorType": "Function.ResponseSizeTooLarge", "errorMessage": error}));
     }
 
     #[tokio::test]

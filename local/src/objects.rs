@@ -8,6 +8,7 @@ mod signature;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -91,7 +92,8 @@ impl Objects {
         let listen = |source| ObjectsError::Listen { address: address.to_owned(), source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let router = Router::new().fallback(answer).with_state(service.build());
+        let state = Served { service: service.build(), root: root.clone().into() };
+        let router = Router::new().fallback(answer).with_state(state);
         let (stop, stopped) = oneshot::channel::<()>();
         let mut serving = JoinSet::new();
         serving.spawn(async move {
@@ -128,15 +130,37 @@ impl Objects {
     }
 }
 
-async fn answer(State(service): State<S3Service>, mut request: Request) -> Response {
+/// What requests are answered from.
+#[derive(Clone)]
+struct Served {
+    service: S3Service,
+    root: Arc<Path>,
+}
+
+impl Served {
+    /// Whether a request is about a bucket that nobody made, and does not make it. `s3s-fs` would make it by the way as it
+    /// writes an object.
+    fn lacks_bucket(&self, request: &Request) -> bool {
+        let (bucket, key) = match request.uri().path().trim_start_matches('/').split_once('/') {
+            Some((bucket, key)) => (bucket, key),
+            None => (request.uri().path().trim_start_matches('/'), ""),
+        };
+        let makes_it =
+            *request.method() == Method::PUT && key.is_empty() && request.uri().query().is_none_or(str::is_empty);
+        !bucket.is_empty() && !makes_it && !self.root.join(bucket).is_dir()
+    }
+}
+
+async fn answer(State(served): State<Served>, mut request: Request) -> Response {
+    if served.lacks_bucket(&request) {
+        return refusal(StatusCode::NOT_FOUND, "NoSuchBucket", "The specified bucket does not exist.");
+    }
     signature::renew(&mut request);
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let wanted = request.headers().get(header::IF_MATCH).filter(|_| reads).cloned();
-    match service.oneshot(request).await {
+    match served.service.oneshot(request).await {
         Ok(response) if wanted.is_some_and(|wanted| is_another(&response, &wanted)) => {
-            let body =
-                "<Error><Code>PreconditionFailed</Code><Message>The object is another one by now.</Message></Error>";
-            (StatusCode::PRECONDITION_FAILED, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
+            refusal(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", "The object is another one by now.")
         }
         Ok(response) => without_stale_checksums(response.map(Body::new)),
         Err(error) => {
@@ -144,6 +168,12 @@ async fn answer(State(service): State<S3Service>, mut request: Request) -> Respo
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// An error as S3 writes it. To `HEAD`, the server sends it without its body.
+fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
+    let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
 }
 
 /// `s3s-fs` heeds `If-Match` when it writes, not when it reads.

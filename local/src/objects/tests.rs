@@ -205,3 +205,31 @@ async fn any_credentials_will_do_and_none() {
     let list = client.list_objects_v2().bucket(BUCKET).send().await.unwrap();
     assert_eq!(list.key_count, Some(3));
 }
+
+#[tokio::test]
+async fn a_bucket_that_nobody_made_is_not_there_and_is_not_made_by_the_way() {
+    let world = World::start().await;
+    let (client, body) = (&world.client, || ByteStream::from_static(b"a,b"));
+    let none = "campaings";
+    let errors = [
+        client
+            .put_object()
+            .bucket(none)
+            .key("demo/in.csv")
+            .body(body())
+            .send()
+            .await
+            .unwrap_err()
+            .code()
+            .map(str::to_owned),
+        client.get_object().bucket(none).key("demo/in.csv").send().await.unwrap_err().code().map(str::to_owned),
+        client.list_objects_v2().bucket(none).send().await.unwrap_err().code().map(str::to_owned),
+        client.create_multipart_upload().bucket(none).key("x").send().await.unwrap_err().code().map(str::to_owned),
+    ];
+    assert_eq!(errors, [const { Some("NoSuchBucket") }; 4].map(|code| code.map(str::to_owned)));
+    let head = client.head_object().bucket(none).key("demo/in.csv").send().await.unwrap_err();
+    assert_eq!(status(&head), 404);
+    assert_eq!(std::fs::read_dir(world.objects.folder()).unwrap().count(), 1, "{BUCKET} alone");
+    client.create_bucket().bucket("another").send().await.unwrap();
+    client.put_object().bucket("another").key("demo/in.csv").body(body()).send().await.unwrap();
+}
