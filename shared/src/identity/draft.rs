@@ -4,6 +4,7 @@
 //! person has come to the number, and whoever was known there before has left it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::join;
 use super::{Former, Ids, Place, Places, Standing, Unread};
@@ -34,6 +35,9 @@ pub(super) struct Draft<'a> {
     pub(super) tightened: bool,
     pub(super) moved: bool,
 }
+
+/// How long after somebody was first seen at a new number the news of the move may say that it happened.
+const NEWS: Duration = Duration::from_hours(1);
 
 /// Links that are followed, at most: nobody changes the number more often while messages are on their way.
 const MAX_LINKS: usize = 8;
@@ -193,13 +197,17 @@ impl<'a> Draft<'a> {
             return Ok(there);
         }
         // Whoever was known at the new number before, under a user id of their own, has left it without a word. Only somebody
-        // who came there from the old number is the one who moves.
+        // who has just come there from the old number is the one who moves.
         if let Some(phone) = &to.phone
             && to.user.is_none()
             && there.ids.phone.as_ref() == Some(phone)
             && there.ids.user.is_some()
             && there.linked_at.is_none_or(|since| since < at)
-            && !there.contact.left.iter().any(|left| from.iter().any(|id| *id == left.id))
+            && !there
+                .contact
+                .left
+                .iter()
+                .any(|left| from.iter().any(|id| left.id == *id) && at <= left.until.plus(NEWS))
         {
             there = self.evict(there, phone, at)?;
         }

@@ -318,6 +318,17 @@ fn whoever_was_at_a_number_that_somebody_moves_to_is_somebody_else() {
 }
 
 #[test]
+fn a_second_move_between_the_same_numbers_is_of_somebody_else() {
+    let mut table = Table::default();
+    table.says(&[C], 5, "STOP");
+    table.says(&[P, C], 6, "hello");
+    table.moves(&[P], &[Q], 10);
+    table.moves(&[P], &[Q], 100_000);
+    table.says(&[Q], 100_010, "START");
+    assert_eq!((table.listed(Q).as_str(), table.listed(C).as_str()), ("", "O"));
+}
+
+#[test]
 fn who_was_erased_stays_suppressed_under_ids_that_come_up_later() {
     let mut table = Table::default();
     table.says(&[P], 1, "STOP");
