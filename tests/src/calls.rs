@@ -15,11 +15,14 @@ use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use dynoxide::Database;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+
+/// The operation that only tests use.
+const OF_TESTS: &str = "Scan";
 
 /// The calls of the table since the last [`Calls::reset`].
 #[derive(Clone, Debug, Default)]
@@ -30,6 +33,8 @@ struct Seen {
     counts: BTreeMap<String, usize>,
     read_units: f64,
     faults: VecDeque<(String, Fault)>,
+    /// A fault, and how many calls there are to be before it.
+    placed: Option<(usize, Fault)>,
     faulty: Option<String>,
 }
 
@@ -62,6 +67,10 @@ pub enum Fault {
     Unprocessed(usize),
     /// No answer at all.
     Hanging,
+    /// The call is carried out, but its answer is lost, and the SDK's further attempts are of no use.
+    Lost,
+    /// The call is carried out, but its answer is lost; the SDK tries again by itself.
+    LostOnce,
 }
 
 impl Calls {
@@ -98,9 +107,23 @@ impl Calls {
         seen.faults.extend(faults.into_iter().map(|fault| (operation.to_owned(), fault)));
     }
 
+    /// Makes one call fail, of whatever operation: that with so many others before it, counted from now on. The scans of
+    /// tests do not count.
+    pub fn fail_after(&self, calls: usize, fault: Fault) {
+        self.0.lock().unwrap().placed = Some((calls, fault));
+    }
+
+    /// Whether every fault has met its call.
+    pub fn all_failed(&self) -> bool {
+        let seen = self.0.lock().unwrap();
+        seen.faults.is_empty() && seen.placed.is_none()
+    }
+
     /// Lets all calls through from now on.
     pub fn forgive(&self) {
-        self.0.lock().unwrap().faults.clear();
+        let mut seen = self.0.lock().unwrap();
+        seen.faults.clear();
+        seen.placed = None;
     }
 
     /// Waits until a call hangs that was made to.
@@ -138,17 +161,16 @@ impl Intercept for Calls {
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let mut seen = self.0.lock().unwrap();
         *seen.counts.entry(operation.clone()).or_default() += 1;
-        if let Some(index) = seen.faults.iter().position(|(faulty, _)| *faulty == operation)
-            && let Some((_, fault)) = seen.faults.remove(index)
-            && !matches!(fault, Fault::Pass)
-        {
-            let faulty = seen.faulty.as_deref().unwrap_or_default();
-            let uri = match fault {
-                Fault::Unprocessed(percent) => format!("{faulty}/Unprocessed/{percent}"),
-                _ => format!("{faulty}/{fault:?}"),
-            };
-            context.request_mut().set_uri(uri)?;
-        }
+        let Some(fault) = seen.fault(&operation) else { return Ok(()) };
+        let faulty = seen.faulty.as_deref().unwrap_or_default();
+        let uri = match fault {
+            Fault::Pass => return Ok(()),
+            Fault::Unprocessed(percent) => format!("{faulty}/Unprocessed/{percent}"),
+            Fault::Conflict | Fault::Throttled | Fault::Denied | Fault::Hanging | Fault::Lost | Fault::LostOnce => {
+                format!("{faulty}/{fault:?}")
+            }
+        };
+        context.request_mut().set_uri(uri)?;
         Ok(())
     }
 
@@ -172,8 +194,24 @@ impl Intercept for Calls {
     }
 }
 
-async fn fail(State(faulty): State<Arc<Faulty>>, uri: Uri, body: String) -> impl IntoResponse {
-    const NAMES: &str = "com.amazonaws.dynamodb.v20120810#";
+impl Seen {
+    /// The fault that a call of this operation meets, if it meets one.
+    fn fault(&mut self, operation: &str) -> Option<Fault> {
+        if let Some((before, fault)) = self.placed.filter(|_| operation != OF_TESTS) {
+            self.placed = before.checked_sub(1).map(|before| (before, fault));
+            if before == 0 {
+                return Some(fault);
+            }
+        }
+        let index = self.faults.iter().position(|(faulty, _)| faulty == operation)?;
+        self.faults.remove(index).map(|(_, fault)| fault)
+    }
+}
+
+/// What the names of DynamoDB's errors begin with.
+const NAMES: &str = "com.amazonaws.dynamodb.v20120810#";
+
+async fn fail(State(faulty): State<Arc<Faulty>>, uri: Uri, headers: HeaderMap, body: String) -> impl IntoResponse {
     let (status, answer) = match uri.path() {
         "/Conflict" => {
             let reasons = r#"[{"Code":"TransactionConflict"},{"Code":"None"}]"#;
@@ -181,6 +219,14 @@ async fn fail(State(faulty): State<Arc<Faulty>>, uri: Uri, body: String) -> impl
             (400, format!(r#"{{"__type":"{name}","Message":"canceled","CancellationReasons":{reasons}}}"#))
         }
         "/Throttled" => (400, format!(r#"{{"__type":"{NAMES}ThrottlingException","message":"slow down"}}"#)),
+        "/Lost" => {
+            faulty.carry_out(&headers, &body);
+            (400, format!(r#"{{"__type":"{NAMES}AccessDeniedException","Message":"lost"}}"#))
+        }
+        "/LostOnce" => {
+            faulty.carry_out(&headers, &body);
+            (500, format!(r#"{{"__type":"{NAMES}InternalServerError","message":"lost"}}"#))
+        }
         "/Hanging" => {
             faulty.hanging.notify_one();
             std::future::pending().await
@@ -192,6 +238,24 @@ async fn fail(State(faulty): State<Arc<Faulty>>, uri: Uri, body: String) -> impl
     };
     let status = StatusCode::from_u16(status).unwrap();
     (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer)
+}
+
+impl Faulty {
+    /// Has the engine carry out what a call writes. Nobody learns what comes of it.
+    fn carry_out(&self, headers: &HeaderMap, call: &str) {
+        let engine = self.engine.get().unwrap();
+        let target = headers["x-amz-target"].to_str().unwrap();
+        let done = match target.rsplit('.').next().unwrap() {
+            "TransactWriteItems" => engine.transact_write_items(serde_json::from_str(call).unwrap()).map(drop),
+            "BatchWriteItem" => engine.batch_write_item(serde_json::from_str(call).unwrap()).map(drop),
+            "PutItem" => engine.put_item(serde_json::from_str(call).unwrap()).map(drop),
+            "UpdateItem" => engine.update_item(serde_json::from_str(call).unwrap()).map(drop),
+            "DeleteItem" => engine.delete_item(serde_json::from_str(call).unwrap()).map(drop),
+            _ => Ok(()),
+        };
+        // Where its condition does not hold, the call had no effect to lose.
+        drop(done);
+    }
 }
 
 /// Has the engine process all of a batch but so many percent, and answers as DynamoDB does.
