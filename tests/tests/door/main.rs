@@ -12,6 +12,7 @@ mod durability;
 mod erasure;
 mod events;
 mod fates;
+mod faults;
 mod faulty_objects;
 mod identity;
 mod keywords;
