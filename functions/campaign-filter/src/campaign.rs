@@ -1,8 +1,11 @@
 //! What is to be filtered, as it comes in.
 
+use std::fmt;
+
 use consent::contact::Category;
 use consent::id::{ContactId, TenantId};
-use serde::Deserialize;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -169,19 +172,50 @@ fn id() -> String {
 /// A recipient that is an object. One that says the same field twice is none: whoever reads it next may see the other.
 #[derive(Deserialize)]
 struct Fields {
-    id: String,
+    id: GivenId,
     user_id: Option<String>,
+}
+
+/// An id as JSON gives it: a text, or a phone number that lost its quotes.
+pub(crate) struct GivenId(pub(crate) String);
+
+impl<'de> Deserialize<'de> for GivenId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(GivenIdVisitor)
+    }
+}
+
+struct GivenIdVisitor;
+
+impl Visitor<'_> for GivenIdVisitor {
+    type Value = GivenId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or an integer")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<GivenId, E> {
+        Ok(GivenId(text.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<GivenId, E> {
+        Ok(GivenId(text))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<GivenId, E> {
+        Ok(GivenId(number.to_string()))
+    }
 }
 
 impl Recipient {
     /// A recipient in the caller's JSON.
     fn new(json: Box<RawValue>) -> Self {
-        let read = serde_json::from_str(json.get()).map(|id| Fields { id, user_id: None });
+        let read = serde_json::from_str(json.get()).map(|id| Fields { id: GivenId(id), user_id: None });
         // A list would do as well for the reader of objects, field by field.
         let read = read
             .or_else(|error| if json.get().starts_with('{') { serde_json::from_str(json.get()) } else { Err(error) });
         match read {
-            Ok(fields) => Self { ids: fields.ids().unwrap_or_default(), contact: fields.id, json },
+            Ok(fields) => Self { ids: fields.ids().unwrap_or_default(), contact: fields.id.0, json },
             Err(_) => Self { contact: json.get().to_owned(), ids: Vec::new(), json },
         }
     }
@@ -190,7 +224,7 @@ impl Recipient {
 impl Fields {
     /// What the recipient is found under, each id once; nothing if one of them is none.
     fn ids(&self) -> Option<Vec<ContactId>> {
-        let ids = [Some(&self.id), self.user_id.as_ref()].into_iter().flatten();
+        let ids = [Some(&self.id.0), self.user_id.as_ref()].into_iter().flatten();
         let mut ids: Vec<ContactId> = ids.map(|id| id.parse().ok()).collect::<Option<_>>()?;
         ids.dedup();
         Some(ids)
@@ -211,7 +245,12 @@ mod tests {
 
     #[test]
     fn a_recipient_is_a_text_or_an_object_with_an_id() {
-        for good in [r#""+14155550100""#, r#"{"id": "14155550100", "name": "kept"}"#, r#"{"id": "US.1"}"#] {
+        for good in [
+            r#""+14155550100""#,
+            r#"{"id": "14155550100", "name": "kept"}"#,
+            r#"{"id": 14155550100}"#,
+            r#"{"id": "US.1"}"#,
+        ] {
             assert_eq!(recipient(good).ids.len(), 1, "{good}");
         }
         assert_eq!(recipient(r#"{"id": "+14155550100", "user_id": "US.1"}"#).ids.len(), 2);
@@ -224,6 +263,10 @@ mod tests {
             "{}",
             r#""hello""#,
             r#"{"id": 1}"#,
+            r#"{"id": 14155550100.0}"#,
+            r#"{"id": -14155550100}"#,
+            r#"{"id": "14155550100.0"}"#,
+            r#"{"id": null}"#,
             r#"{"id": "+14155550100", "user_id": 5}"#,
         ] {
             assert!(recipient(bad).ids.is_empty(), "{bad}");

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
+use crate::campaign::GivenId;
+
 /// A recipient's ids as given.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Recipient {
@@ -46,7 +48,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Recipient, A::Error> {
-        let (mut id, mut user_id): (Option<String>, Option<Option<String>>) = (None, None);
+        let (mut id, mut user_id): (Option<GivenId>, Option<Option<String>>) = (None, None);
         while let Some(field) = fields.next_key::<Cow<'_, str>>()? {
             // One that says the same field twice is no recipient: whoever reads it next may see the other.
             if field == self.0 {
@@ -62,7 +64,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
             }
         }
         let id = id.ok_or_else(|| A::Error::missing_field("id"))?;
-        Ok(Recipient { id, user_id: user_id.flatten() })
+        Ok(Recipient { id: id.0, user_id: user_id.flatten() })
     }
 }
 
@@ -81,7 +83,9 @@ mod tests {
             (r#"{"user_id": "US.1", "ph\u006fne": "1415"}"#, recipient("1415", Some("US.1"))),
             (r#"{"phone": "1415", "user_id": null}"#, recipient("1415", None)),
             (r#"{"id": "1415"}"#, None),
-            (r#"{"phone": 1415}"#, None),
+            (r#"{"phone": 1415}"#, recipient("1415", None)),
+            (r#"{"phone": 1415.0}"#, None),
+            (r#"{"phone": -1415}"#, None),
             (r#"{"phone": "1415", "user_id": 1}"#, None),
             (r#"{"phone": "1415", "phone": "1415"}"#, None),
             (r#"{"phone": "1415", "user_id": null, "user_id": null}"#, None),

@@ -125,8 +125,24 @@ fn lines(bytes: &[u8]) -> u64 {
 
 #[derive(Deserialize)]
 struct Fields {
-    id: String,
+    id: Id,
     user_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Id {
+    Text(String),
+    Number(u64),
+}
+
+impl Id {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
 }
 
 /// What comes before the rows of a JSON Lines file, and its rows.
@@ -137,13 +153,13 @@ pub fn jsonl(file: &[u8]) -> (Vec<u8>, Vec<Row>) {
     let rows = rows.map(|(bytes, line)| {
         let fields = str::from_utf8(bytes).ok().and_then(fields);
         let ids = fields.as_ref().and_then(|Fields { id, user_id }| {
-            let ids = [Some(id), user_id.as_ref()].into_iter().flatten();
+            let ids = [Some(id.text()), user_id.clone()].into_iter().flatten();
             let mut ids: Vec<ContactId> = ids.map(|id| id.parse().ok()).collect::<Option<_>>()?;
             ids.dedup();
             Some(ids)
         });
         let contact =
-            fields.as_ref().map_or_else(|| bytes.trim_ascii().to_vec(), |fields| fields.id.clone().into_bytes());
+            fields.as_ref().map_or_else(|| bytes.trim_ascii().to_vec(), |fields| fields.id.text().into_bytes());
         Row { line, bytes: bytes.to_vec(), contact, ids: ids.unwrap_or_default() }
     });
     (file[..mark].to_vec(), rows.collect())
@@ -151,7 +167,7 @@ pub fn jsonl(file: &[u8]) -> (Vec<u8>, Vec<Row>) {
 
 fn fields(row: &str) -> Option<Fields> {
     match row.trim_start().chars().next()? {
-        '"' => serde_json::from_str(row).ok().map(|id| Fields { id, user_id: None }),
+        '"' => serde_json::from_str(row).ok().map(|id| Fields { id: Id::Text(id), user_id: None }),
         '{' => serde_json::from_str(row).ok(),
         _ => None,
     }

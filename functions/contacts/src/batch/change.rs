@@ -55,7 +55,16 @@ impl Change {
 }
 
 fn named(fields: &mut Fields) -> Option<Named> {
-    let id: String = fields.required("id", "a phone number or a WhatsApp user id")?;
+    let expected = "a phone number or a WhatsApp user id";
+    let id = match fields.required("id", expected)? {
+        Value::String(text) => text,
+        // A number that lost its quotes. If it is no whole one any more, its reading says so.
+        Value::Number(number) => number.to_string(),
+        _ => {
+            fields.refuse("id", format!("does not fit: give {expected}"));
+            return None;
+        }
+    };
     id.parse().map_err(|error: InvalidContactId| fields.refuse("id", error.to_string())).ok()
 }
 
@@ -121,10 +130,17 @@ mod tests {
     }
 
     #[test]
+    fn a_number_without_quotes_is_read() {
+        let change = Change::read(json!({"id": 14_155_550_123_u64, "status": "opted_out"}), NOW).unwrap();
+        assert_eq!(change.named.id.as_str(), "+14155550123");
+    }
+
+    #[test]
     fn every_fault_is_named_by_its_field() {
         let cases = [
             (json!({}), vec!["id", "status"]),
-            (json!({"id": 14_155_550_123_u64, "status": "unknown", "note": "x"}), vec!["id", "status", "note"]),
+            (json!({"id": null, "status": "unknown", "note": "x"}), vec!["id", "status", "note"]),
+            (json!({"id": 14_155_550_123.0_f64, "status": "opted_out"}), vec!["id"]),
             (json!({"id": "020 7946", "status": "opted_out"}), vec!["id"]),
             (json!({"id": "14155550123", "status": "opted_in", "evidence": "yes"}), vec!["evidence"]),
             (
