@@ -36,7 +36,7 @@ impl FromStr for Callback {
     fn from_str(text: &str) -> Result<Self, InvalidCallback> {
         let parts: Vec<&str> = text.splitn(4, ' ').collect();
         let [MARK, contact, time, id] = parts[..] else { return Err(InvalidCallback) };
-        let contact = contact.parse().map_err(|_| InvalidCallback)?;
+        let contact = ContactId::received(contact).map_err(|_| InvalidCallback)?;
         let time = time.parse().map(Time::from_millis).map_err(|_| InvalidCallback)?;
         Ok(Self { contact, entry: HistoryKey { time, id: EventId::from(id.to_owned()) } })
     }

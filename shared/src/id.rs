@@ -125,6 +125,9 @@ impl FromStr for UserId {
 }
 
 /// What a contact is found under: a phone number in canonical form, `+<digits>`, or a [`UserId`].
+///
+/// [`ContactId::received`] takes ids from WhatsApp and from the table, [`ContactId::from_str`] reads what people and their
+/// tools write. They differ in phone numbers only: see [`Phone`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ContactId(String);
@@ -135,6 +138,21 @@ pub struct ContactId(String);
 pub struct InvalidContactId(#[from] InvalidPhone);
 
 impl ContactId {
+    /// Takes an id from WhatsApp, or from where one was kept: nothing that was kept is ever refused.
+    ///
+    /// # Errors
+    /// The text is no user id, and [`Phone::received`] refuses it.
+    pub fn received(text: &str) -> Result<Self, InvalidContactId> {
+        Self::read(text, Phone::received)
+    }
+
+    fn read(text: &str, phone: fn(&str) -> Result<Phone, InvalidPhone>) -> Result<Self, InvalidContactId> {
+        match text.parse::<UserId>() {
+            Ok(user) => Ok(Self(user.0)),
+            Err(InvalidUserId) => Ok(Self::from(&phone(text)?)),
+        }
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -175,11 +193,18 @@ impl From<&UserId> for ContactId {
 impl FromStr for ContactId {
     type Err = InvalidContactId;
 
+    /// Reads an id as people write it.
     fn from_str(text: &str) -> Result<Self, InvalidContactId> {
-        match text.parse::<UserId>() {
-            Ok(user) => Ok(Self(user.0)),
-            Err(InvalidUserId) => Ok(Self::from(&text.parse::<Phone>()?)),
-        }
+        Self::read(text, Phone::from_str)
+    }
+}
+
+// Serde reads what was kept.
+impl TryFrom<String> for ContactId {
+    type Error = InvalidContactId;
+
+    fn try_from(text: String) -> Result<Self, InvalidContactId> {
+        Self::received(&text)
     }
 }
 
@@ -337,7 +362,7 @@ text_id!(
     ChannelId parsed or InvalidChannelId,
     SecretId parsed or InvalidSecretId,
     UserId parsed or InvalidUserId,
-    ContactId parsed or InvalidContactId,
+    ContactId,
     EventId,
 );
 
@@ -374,8 +399,20 @@ mod tests {
     }
 
     #[test]
-    fn a_mexican_number_is_found_under_either_spelling() {
+    fn a_number_is_found_under_either_spelling() {
         assert_eq!("5215512345678".parse::<ContactId>(), "+52 55 1234 5678".parse());
+        assert_eq!(ContactId::received("22997123456"), "+229 01 97 12 34 56".parse());
+    }
+
+    #[test]
+    fn what_people_write_is_read_strictly_and_what_was_kept_is_not() {
+        for odd in ["+1234567", "+4407700900123", "+0123456789"] {
+            assert_eq!(ContactId::received(odd).unwrap().as_str(), odd);
+            assert_eq!(serde_json::from_value::<ContactId>(odd.into()).unwrap().as_str(), odd);
+            assert!(odd.parse::<ContactId>().is_err(), "{odd}");
+        }
+        let user = "US.13491208655302741918";
+        assert_eq!(ContactId::received(user), user.parse());
     }
 
     #[test]

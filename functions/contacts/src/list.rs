@@ -104,7 +104,7 @@ impl Filter {
         if after.is_empty() {
             return Some(Position { shard, after: None });
         }
-        let after: ContactId = after.parse().ok()?;
+        let after = ContactId::received(&after).ok()?;
         let possible = after.shard() == shard && after.as_str().starts_with(&self.prefix);
         possible.then_some(Position { shard, after: Some(after) })
     }
@@ -121,10 +121,11 @@ fn prefix(text: &str) -> String {
     if text.trim_start().starts_with(char::is_alphabetic) {
         return text.trim().to_owned();
     }
-    match text.parse::<Phone>() {
-        Ok(phone) => ContactId::from(&phone).into(),
-        Err(_) => format!("+{}", text.replace(['+', ' ', '-', '.', '(', ')'], "")),
+    if let Ok(phone) = text.parse::<Phone>() {
+        return ContactId::from(&phone).into();
     }
+    let digits = text.replace(['+', ' ', '-', '.', '(', ')'], "");
+    format!("+{}", digits.strip_prefix("00").unwrap_or(&digits))
 }
 
 #[cfg(test)]
@@ -141,6 +142,8 @@ mod tests {
             ("+", "+"),
             (" ", "+"),
             ("+1 (41", "+141"),
+            ("0044 20", "+4420"),
+            ("+1234567", "+1234567"),
             ("+1 (415) 555-0123", "+14155550123"),
             ("0014155550123", "+14155550123"),
             (" 5215512345678", "+525512345678"),

@@ -32,6 +32,22 @@ impl Named {
     }
 }
 
+impl Named {
+    /// Reads somebody from a path. Whoever WhatsApp told us of can be named, so plain digits are taken as WhatsApp's; only
+    /// what is written in any other way is read as people write it.
+    fn in_path(text: &str) -> Result<Self, InvalidContactId> {
+        let digits = text.strip_prefix('+').unwrap_or(text);
+        let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        // Without a `+`, a leading 0 is one that people dial.
+        if !is_plain || text.starts_with('0') {
+            return text.parse();
+        }
+        let phone = Phone::received(text)?;
+        Ok(Self { id: ContactId::from(&phone), phone: Some(phone.digits().to_owned()) })
+    }
+}
+
+/// Reads somebody as people and their tools write it.
 impl FromStr for Named {
     type Err = InvalidContactId;
 
@@ -49,7 +65,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, state).await;
         let Path(text) = path.map_err(|rejection| Problem::field("id", rejection.body_text()))?;
-        text.parse().map_err(|error: InvalidContactId| Problem::field("id", error.to_string()))
+        Self::in_path(&text).map_err(|error| Problem::field("id", error.to_string()))
     }
 }
 
@@ -65,6 +81,24 @@ mod tests {
         assert_eq!(named.profile(&unknown).phone.as_deref(), Some("5215512345678"));
         let received = Contact { phone: Some("5215512345678".into()), ..Contact::default() };
         assert_eq!("525512345678".parse::<Named>().unwrap().profile(&received).phone, None);
+    }
+
+    #[test]
+    fn a_path_names_whomever_whatsapp_knows() {
+        for (text, id) in [
+            ("1234567", "+1234567"),
+            ("+4407700900123", "+4407700900123"),
+            ("+0123456789", "+0123456789"),
+            ("5215512345678", "+525512345678"),
+            ("0014155550123", "+14155550123"),
+            ("+1 (415) 555-0123", "+14155550123"),
+            ("US.13491208655302741918", "US.13491208655302741918"),
+        ] {
+            assert_eq!(Named::in_path(text).unwrap().id.as_str(), id);
+        }
+        for bad in ["+44 07700 900123", "14155550123.0", "(415) 555-0123", "0123456789", "123456", ""] {
+            assert!(Named::in_path(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

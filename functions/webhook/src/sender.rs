@@ -119,11 +119,11 @@ fn is_nobody(person: &Value) -> bool {
 pub fn own_number(metadata: &Value) -> Option<ContactId> {
     let shown = text(metadata.get("display_phone_number")?)?;
     let digits: String = shown.chars().filter(char::is_ascii_digit).collect();
-    Some(ContactId::from(&digits.parse::<Phone>().ok()?))
+    Some(ContactId::from(&Phone::received(&digits).ok()?))
 }
 
 fn phone(value: &Value) -> Option<Phone> {
-    text(value)?.parse().ok()
+    Phone::received(&text(value)?).ok()
 }
 
 fn user(value: &Value) -> Option<UserId> {

@@ -119,7 +119,7 @@ impl Tenant {
             .await
             .map_err(unavailable)?;
         let last = answer.last_evaluated_key.is_none();
-        let id = |item: &Item| Key::of(item)?.sk.parse().ok();
+        let id = |item: &Item| ContactId::received(&Key::of(item)?.sk).ok();
         let items = answer.items.unwrap_or_default().into_iter();
         let items = items.map(|item| Ok((id(&item).ok_or_else(|| unreadable("contact"))?, item)));
         Ok((items.collect::<Result<_, StoreError>>()?, last))

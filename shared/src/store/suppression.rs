@@ -216,6 +216,6 @@ fn units(items: usize) -> f64 {
 /// An entry.
 fn entry(item: &Item) -> Result<(ContactId, Suppression), StoreError> {
     let text = |name| item.get(name).and_then(|value| value.as_s().ok());
-    let id = text("sk").and_then(|id| id.parse().ok()).ok_or_else(|| unreadable("suppression"))?;
+    let id = text("sk").and_then(|id| ContactId::received(id).ok()).ok_or_else(|| unreadable("suppression"))?;
     Ok((id, Suppression::from_letters(text("r").map_or("", String::as_str))))
 }

@@ -387,7 +387,7 @@ async fn a_stop_that_races_with_what_teaches_its_link_counts_under_every_id() {
         for (by_phone, by_user) in [(true, false), (false, true), (true, true)] {
             for moves in [false, true] {
                 number += 1;
-                let (phone, new_phone) = (format!("+1415555{number:04}0"), format!("+1415555{number:04}1"));
+                let (phone, new_phone) = (format!("+1415555{number:03}0"), format!("+1415555{number:03}1"));
                 let user = format!("US.{number}");
                 let sighting = |ids, moved_to| Sighting { ids, moved_to, at: Some(at), joins_at: at };
                 let stop_ids = ids(by_phone.then_some(&*phone), by_user.then_some(&*user));

@@ -21,6 +21,7 @@ mod later_version;
 mod leases;
 mod lists;
 mod newest_wish;
+mod numbers;
 mod order;
 mod permissions;
 mod provider;

@@ -139,6 +139,7 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    use super::super::number;
     use super::*;
 
     /// The rows of a window that repeat an id, as a set of all ids tells them.
@@ -165,7 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_row_is_repeated_if_one_of_its_ids_came_before(
-            windows in vec(vec(vec(prop_oneof!["\\+100000[0-9]{2}", "US\\.[0-9]{1,2}"], 0..3), 0..40), 1..5),
+            windows in vec(vec(vec(prop_oneof!["\\+141555501[0-9]{2}", "US\\.[0-9]{1,2}"], 0..3), 0..40), 1..5),
         ) {
             let mut duplicates = Duplicates::new(std::env::temp_dir());
             let mut seen = HashSet::new();
@@ -198,14 +199,16 @@ mod tests {
     fn numbers_that_are_wrongly_suspected_hide_no_others_of_their_part() {
         // So many as a chunk holds, the last of which the filter takes for another.
         let part = |low: u64| Key::from_bits(0x123 << 52 | low << 14);
+        // What a list may have.
+        let usual = |key: Key| key.number().filter(|number| number::id(&format!("+{number}")).is_some());
         let mut filter = Filter::new();
         let (mut numbers, mut confused) = (vec![], vec![]);
         // A key's bits from 38 to 45 tell the filter nothing.
         for low in (0..).map(|low| (low * 7_919 % (1 << 24)) | ((low % 4) << 32)) {
-            let Some(number) = part(low).number() else { continue };
+            let Some(number) = usual(part(low)) else { continue };
             if numbers.len() < 203 && filter.insert(part(low)) {
                 numbers.push(number);
-                confused.extend((1..256).filter_map(|other| part(low | other << 24).number()));
+                confused.extend((1..256).filter_map(|other| usual(part(low | other << 24))));
             }
             if numbers.len() == 203 && !confused.is_empty() {
                 break;

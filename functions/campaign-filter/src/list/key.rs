@@ -30,7 +30,7 @@ impl Key {
         let mixed = self.0.wrapping_mul(inverse(0xD6E8_FEB8_6659_FD93));
         let unmixed = (0..3).fold(mixed, |unmixed, _| mixed ^ (unmixed >> 29 & !Self::SPARE));
         let number = unmixed.wrapping_mul(inverse(0x9E37_79B9_7F4A_7C15)) >> 14;
-        let id: consent::id::ContactId = format!("+{number}").parse().ok()?;
+        let id = consent::id::ContactId::received(&format!("+{number}")).ok()?;
         (id.as_str()[1..] == number.to_string()).then_some(number)
     }
 

@@ -1,8 +1,8 @@
-//! Phone numbers read straight from bytes into integers. Whatever is not plainly a number or plainly none is left to
-//! [`ContactId`], so that the answer is always the one it gives.
+//! Phone numbers read straight from bytes into integers. Whatever is not plainly a number is left to [`ContactId`], so that
+//! the answer is always the one it gives.
 
 use consent::id::ContactId;
-use consent::phone::canonical_number;
+use consent::phone::{canonical_number, is_usual};
 
 use super::index;
 
@@ -17,14 +17,11 @@ pub(super) enum Read {
 
 /// Reads an id as [`ContactId`] does.
 pub(super) fn id(text: &str) -> Option<Read> {
-    match spaced(text.as_bytes()) {
-        Spaced::Number(number) => Some(Read::Number(number)),
-        Spaced::None => None,
-        Spaced::Unclear => {
-            let id: ContactId = text.parse().ok()?;
-            Some(index::number(&id).map_or(Read::Text(id), Read::Number))
-        }
+    if let Some(number) = spaced(text.as_bytes()) {
+        return Some(Read::Number(number));
     }
+    let id: ContactId = text.parse().ok()?;
+    Some(index::number(&id).map_or(Read::Text(id), Read::Number))
 }
 
 /// The canonical phone number that the bytes begin with, and how many bytes it takes: digits in one piece, with or
@@ -37,14 +34,14 @@ pub(super) fn leading(bytes: &[u8]) -> Option<(u64, usize)> {
     let (first, second) = (values(u64::from_le_bytes(first)), values(u64::from_le_bytes(second)));
     let more = digits(second);
     let tail = value(first);
-    // What has fewer than 8 digits, 16 or more, or begins with 0 takes a closer look.
-    if digits(first) < 8 || more > 7 || tail < 10_000_000 {
+    // What has fewer than 8 digits, 16 or more, or is not usual takes a closer look.
+    if digits(first) < 8 || more > 7 || !is_usual(tail / 10_000, 8 + more) {
         return None;
     }
     // The digits go to the upper end, and zeros come in below.
     let number = tail * TENS[more] + value(second << (8 * (7 - more)) << 8);
-    // Numbers of 13 digits that begin with 5 may have another canonical form, and no others.
-    let number = if more == 5 && first & 0xFF == 5 { canonical_number(number)? } else { number };
+    // Numbers of 13 digits that begin with 5 or 2 may have another canonical form, and no others.
+    let number = if more == 5 && matches!(first & 0xFF, 5 | 2) { canonical_number(number)? } else { number };
     Some((number, plus + 8 + more))
 }
 
@@ -85,38 +82,30 @@ const fn value(digits: u64) -> u64 {
     upper.wrapping_add(lower) >> 32
 }
 
-/// What a text of digits, spaces, dashes, dots and `+` says.
-enum Spaced {
-    /// This canonical number.
-    Number(u64),
-    /// Nothing: it is no id.
-    None,
-    /// It has other characters too.
-    Unclear,
-}
-
-/// The rules of [`consent::phone::Phone`] for the characters that nearly all numbers are written with.
-fn spaced(text: &[u8]) -> Spaced {
-    let (mut number, mut digits, mut zeros, mut pluses, mut late_plus) = (0u64, 0usize, 0usize, 0usize, false);
+/// The canonical phone number that a text of digits, spaces, dashes, dots and a `+` is: the rules of
+/// [`consent::phone::Phone`] for the characters that nearly all numbers are written with. None may be a number too.
+fn spaced(text: &[u8]) -> Option<u64> {
+    let (mut number, mut digits, mut dots, mut is_international) = (0u64, 0usize, 0usize, false);
     for byte in text {
         match byte {
             b'0'..=b'9' => {
-                zeros += usize::from(*byte == b'0' && digits == zeros);
                 digits += 1;
                 number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+                // `00` stands for the plus.
+                if digits == 2 && number == 0 && !is_international {
+                    (digits, is_international) = (0, true);
+                }
             }
-            b' ' | b'-' | b'.' => {}
-            b'+' => {
-                pluses += 1;
-                late_plus |= digits > 0;
-            }
-            _ => return Spaced::Unclear,
+            b' ' | b'-' => {}
+            b'.' => dots += 1,
+            b'+' if digits == 0 && !is_international => is_international = true,
+            _ => return None,
         }
     }
-    // `00` stands for the plus.
-    let fits = !late_plus && (zeros == 0 && pluses <= 1 || zeros == 2 && pluses == 0) && digits - zeros <= 15;
-    let number = if fits { canonical_number(number) } else { None };
-    number.map_or(Spaced::None, Spaced::Number)
+    // One dot may be that of a decimal.
+    let more = u32::try_from(digits.checked_sub(4)?).ok()?;
+    let is_plain = dots != 1 && digits <= 15 && is_usual(number / 10u64.pow(more), digits);
+    if is_plain { canonical_number(number) } else { None }
 }
 
 #[cfg(test)]
@@ -140,6 +129,8 @@ mod tests {
         #[test]
         fn an_id_is_what_contact_id_says(text in prop_oneof![
             "[+]{0,2}(00|0)?[0-9]{5,17}",
+            "[+]?(1[2-9]|49|44|39|7|229|52|55|82|598)[0-9 .-]{6,14}",
+            "[+]?(1 ?4155550123|49 ?15112345678|44 ?0?7700900123|229 ?01 ?97123456)[.,]?[0-9]{0,3}",
             "[+0-9 .()-]{0,22}",
             "[+ ]{0,2}5(21|49|5[0-9]{2}9?)[0-9]{8,10}",
             "[A-Z]{1,3}\\.(ENT\\.)?[A-Za-z0-9]{0,4}",
@@ -150,7 +141,12 @@ mod tests {
 
         #[test]
         fn what_leads_is_what_contact_id_says(
-            text in prop_oneof!["[+]?[0-9]{6,17}", "[+]?5(21|49|5[0-9]{2}9?)[0-9]{8,10}"],
+            text in prop_oneof![
+                "[+]?[0-9]{6,17}",
+                "[+]?(1[2-9]|49|44|39|7|229|82|598)[0-9]{5,12}",
+                "[+]?5(21|49|5[0-9]{2}9?)[0-9]{8,10}",
+                "[+]?22901[0-9]{8}",
+            ],
             rest in "[,\"\r\n/:;+ a]{1}.{0,20}",
         ) {
             if let Some((number, length)) = leading(format!("{text}{rest}").as_bytes()) {
@@ -161,12 +157,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_number_is_left_to_the_closer_look() {
+        for text in
+            ["141555501230,Sheena,en\n", "+4407700900123,Sheena,en", "4155550123,Sheena,en,de", "99955501234,Sheena"]
+        {
+            assert_eq!(leading(text.as_bytes()), None, "{text}");
+        }
+        for text in ["14155550123.0", "+44 07700 900123", "(415) 555-0123", "141555501230", "0011 49 151 12345678"] {
+            assert_eq!(id(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn the_usual_number_needs_no_closer_look() {
         for (text, number) in [
             ("+14155550123,Sheena,en\n", 14_155_550_123),
             ("4915112345678,Sheena,en\n", 4_915_112_345_678),
             ("+5215512345678,Sheena,en", 525_512_345_678),
-            ("+12345678,Sheena,en", 12_345_678),
+            ("2290197123456,Sheena,en", 22_997_123_456),
+            ("+4522345678,Sheena,en", 4_522_345_678),
         ] {
             assert_eq!(leading(text.as_bytes()), Some((number, text.find(',').unwrap())), "{text}");
         }

@@ -44,7 +44,8 @@ impl<'a> Rows<'a> {
 
     fn ids_of(&self, row: usize) -> Vec<ContactId> {
         let window = &self.window;
-        let parse = |text: &str| text.parse().ok();
+        // They were read already, and are in their canonical form.
+        let parse = |text: &str| ContactId::received(text).ok();
         let number = |number: u64| parse(&format!("+{number}"));
         let whose = window.whose[row];
         if let Some(only) = whose.as_number() {
