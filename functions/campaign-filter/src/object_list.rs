@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::campaign::{Destination, Recipient, Source};
 use crate::list::{
-    BatchSize, Duplicates, Format, Index, IndexBuilder, LONGEST_ROW, Layout, ListError, Outcome, Output,
-    Pass, People, Rows, TELLING, names,
+    BatchSize, Duplicates, Format, Index, IndexBuilder, LONGEST_ROW, Layout, ListError, Outcome, Output, Pass, People,
+    Rows, TELLING, names,
 };
 use crate::objects::{Location, Object, ObjectError, Objects, Upload, Written};
 use crate::{Counts, FilterError};

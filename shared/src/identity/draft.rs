@@ -191,6 +191,9 @@ impl<'a> Draft<'a> {
         joins_at: Time,
     ) -> Result<Someone, Unread> {
         let until = last_moment(at);
+        if let (Some(phone), None) = (&to.phone, &to.user) {
+            self.came_to(person, phone, at)?;
+        }
         // Whoever had the new id within that second has left it.
         let mut there = self.identify(to, Some(until.next()), joins_at)?;
         if there.ids.first() == person.ids.first() {
@@ -238,6 +241,23 @@ impl<'a> Draft<'a> {
             return self.left_before(there, &phone, until, joins_at);
         }
         self.unite(&person, &there, at, until, joins_at)
+    }
+
+    /// Takes note that a person came to a number at a time. Whoever was known there before had left it by then, also where
+    /// the only sign of that was a later message of the present holder.
+    fn came_to(&mut self, person: &Someone, phone: &ContactId, at: Time) -> Result<(), Unread> {
+        let place = self.place(phone)?;
+        let came_later = |contact: &Contact| contact.user_id.is_some() && contact.linked_at > Some(at);
+        let (Standing::Contact(holder), Some(former)) = (&place.now, &mut place.former) else { return Ok(()) };
+        if former.until < at || former.to.is_phone() || person.goes_by(&former.to) || !came_later(holder) {
+            return Ok(());
+        }
+        former.until = just_before(at);
+        let (to, until) = (former.to.clone(), former.until);
+        if let Standing::Contact(contact) = &mut self.place(&to)?.now {
+            contact.leave(phone, until);
+        }
+        Ok(())
     }
 
     /// Who holds an id, or held it at a time.

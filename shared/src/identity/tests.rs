@@ -329,6 +329,18 @@ fn a_second_move_between_the_same_numbers_is_of_somebody_else() {
 }
 
 #[test]
+fn news_of_a_move_that_comes_after_a_message_from_the_new_number_is_of_who_wrote_there() {
+    let mut table = Table::default();
+    table.says(&[Q, C], 1, "hello");
+    table.says(&[P], 10, "STOP");
+    table.says(&[Q, "US.3"], 30, "hello");
+    table.moves(&[P], &[Q], 20);
+    assert_eq!([Q, "US.3", C].map(|id| table.listed(id)), ["O", "O", ""].map(str::to_owned));
+    table.says(&[C], 40, "START");
+    assert_eq!((table.listed(P).as_str(), table.listed(Q).as_str()), ("O", "O"));
+}
+
+#[test]
 fn who_was_erased_stays_suppressed_under_ids_that_come_up_later() {
     let mut table = Table::default();
     table.says(&[P], 1, "STOP");
