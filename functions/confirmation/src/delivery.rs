@@ -132,10 +132,11 @@ impl Confirmation {
     /// another tenant's number never speaks for this one.
     async fn access_token(&self, claimed: &Pending, now: Time) -> Result<Option<String>, StoreError> {
         let OutboxItem { tenant, channel, .. } = &claimed.item;
-        let Some(found) = self.store.channels([channel], now).await?.remove(channel) else { return Ok(None) };
-        if found.tenant != *tenant {
+        let found = self.store.channels([channel], now).await?.remove(channel);
+        let Some(found) = found.filter(|found| found.tenant == *tenant) else {
+            tracing::warn!(%tenant, %channel, "a confirmation from a channel that is not the tenant's has to wait");
             return Ok(None);
-        }
+        };
         match self.secrets.app(found.secret_id.as_ref().unwrap_or(self.secrets.default_id()), now).await {
             Ok(secrets) => Ok(Some(secrets.access_token.clone())),
             Err(error) => {

@@ -142,6 +142,7 @@ impl Tenant {
                 .expression_attribute_values(":keyword", text("keyword"))
                 .expression_attribute_values(":button", text("button"))
                 .expression_attribute_values(":at", AttributeValue::N(newer_than.millis().to_string()))
+                .limit(LOOKED_AT)
                 .set_exclusive_start_key(start)
                 .send()
                 .await
@@ -219,6 +220,9 @@ impl Tenant {
         Err(StoreError::Unavailable("deletions stay unprocessed".to_owned()))
     }
 }
+
+/// Entries that are looked at in one call for a newer wish. Where there is one, it is mostly among the next few.
+const LOOKED_AT: i32 = 100;
 
 /// Items that DynamoDB deletes in one `BatchWriteItem`.
 const DELETES: usize = 25;

@@ -30,5 +30,6 @@ mod readings;
 mod seals;
 mod shapes;
 mod sweeps;
+mod told;
 mod unusable_lists;
 mod webhooks;
