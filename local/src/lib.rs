@@ -4,6 +4,7 @@
 //! [`System`] is the whole; the other modules are its parts.
 
 mod body;
+mod endpoint;
 pub mod engine;
 pub mod filter;
 mod functions;
@@ -23,6 +24,7 @@ pub mod template;
 pub mod token;
 mod update;
 
+pub use endpoint::InvalidEndpoint;
 pub use system::{DynamoDb, Options, System, SystemError};
 
 /// The tenant that a new table has.

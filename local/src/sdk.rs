@@ -1,25 +1,42 @@
 //! SDK clients as the functions have them, but pointed at the endpoints of this process.
 
-use aws_config::meta::region::RegionProviderChain;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{Region, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, SharedInterceptor};
+use aws_sdk_dynamodb::config::{Credentials, SharedHttpClient, SharedInterceptor};
+use aws_smithy_http_client::Builder;
 use consent::{aws, limits};
 
-/// Any credentials will do for endpoints that check none.
+use crate::endpoint::Endpoint;
+
+/// For the endpoints of this process.
 pub(crate) async fn local() -> SdkConfig {
-    let credentials = Credentials::new("local", "local", None, None, "local");
     let loader = aws::loader(limits::CALL).region(Region::from_static(crate::REGION));
-    loader.credentials_provider(credentials).load().await
+    loader.http_client(plain_http()).credentials_provider(any_credentials()).load().await
 }
 
-/// For an endpoint outside this process: the environment's credentials. Over plain HTTP nobody but a stand-in listens, so
-/// there any will do where the environment has none.
-pub(crate) async fn outside(endpoint: &str) -> SdkConfig {
-    if endpoint.starts_with("http://") && std::env::var_os("AWS_ACCESS_KEY_ID").is_none() {
-        return local().await;
-    }
-    let region = RegionProviderChain::default_provider().or_else(crate::REGION);
-    aws::loader(limits::CALL).region(region).load().await
+/// For endpoints that check none.
+pub(crate) fn any_credentials() -> Credentials {
+    Credentials::new("local", "local", None, None, "local")
+}
+
+/// For endpoints without TLS: it needs nobody's certificates.
+pub(crate) fn plain_http() -> SharedHttpClient {
+    Builder::new().build_http()
+}
+
+/// The same client of the table for setting it up: it waits for each answer as long as that takes.
+pub(crate) fn for_setup(dynamodb: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(limits::CONNECT)
+        .disable_operation_timeout()
+        .disable_operation_attempt_timeout()
+        .disable_read_timeout()
+        .build();
+    let builder = dynamodb.config().to_builder().timeout_config(timeouts);
+    aws_sdk_dynamodb::Client::from_conf(
+        builder.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build(),
+    )
 }
 
 pub(crate) fn dynamodb(
@@ -37,7 +54,7 @@ pub(crate) fn dynamodb(
 /// Streams are at the same address as the table, but for AWS itself, which has a host for them.
 pub(crate) fn streams(config: &SdkConfig, endpoint: &str) -> aws_sdk_dynamodbstreams::Client {
     let mut builder = aws_sdk_dynamodbstreams::config::Builder::from(config);
-    if !endpoint.trim_end_matches('/').ends_with(".amazonaws.com") {
+    if !Endpoint::parse(endpoint).is_ok_and(|endpoint| endpoint.is_aws()) {
         builder = builder.endpoint_url(endpoint);
     }
     aws_sdk_dynamodbstreams::Client::from_conf(builder.build())

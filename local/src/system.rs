@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::SharedInterceptor;
 use axum::Router;
 use axum::extract::Request;
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::endpoint::{Endpoint, InvalidEndpoint};
 use crate::engine::{Engine, EngineError, Storage};
 use crate::functions::Functions;
 use crate::gateway::{Gateway, UnknownFunction};
@@ -25,7 +27,7 @@ use crate::objects::{Objects, ObjectsError};
 use crate::phone::Phones;
 use crate::secrets::SecretStore;
 use crate::stream::{Feed, Pace};
-use crate::table::TableError;
+use crate::table::{Table, TableDefinition, TableError};
 use crate::template::{Schedule, Template, TemplateError};
 use crate::token::Tokens;
 use crate::{schedule, sdk};
@@ -119,21 +121,35 @@ pub enum SystemError {
     /// The embedded S3 did not start.
     #[error("{0}; choose {remedy} for the embedded S3", remedy = objects_remedy(.0))]
     Objects(#[from] ObjectsError),
+    /// There can be no DynamoDB at the URL that was given.
+    #[error(transparent)]
+    Endpoint(#[from] InvalidEndpoint),
     /// There is no table to work with.
     #[error("{source} (the DynamoDB at {url})")]
     Table {
         /// The DynamoDB's URL.
         url: String,
         /// What's wrong.
-        source: TableError,
+        source: SetupError,
     },
-    /// The tenant of a new table could not be written.
+}
+
+/// The table could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// There is no table.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Its tenant could not be written.
     #[error("cannot give the tenant its channel: {0}")]
     Tenant(#[from] RegisterError),
 }
 
 /// How long requests that are under way may take to end when the system stops.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a start waits in silence for the table.
+const NOTICE: Duration = Duration::from_secs(5);
 
 /// The running system. When it is dropped, everything in it ends at once.
 pub struct System {
@@ -178,17 +194,14 @@ impl System {
                 let url = engine.endpoint();
                 (Some(engine), local.clone(), url)
             }
-            DynamoDb::At(url) => (None, sdk::outside(url).await, url.clone()),
+            DynamoDb::At(url) => (None, Box::pin(Endpoint::parse(url)?.config()).await?, url.clone()),
         };
         let dynamodb = sdk::dynamodb(&config, &dynamodb_url, &options.interceptors);
         let mut definition = template.table.clone();
         definition.stream = definition.stream.filter(|_| options.stream);
-        let table = definition.ensure(&dynamodb, crate::TABLE).await;
-        let table = table.map_err(|source| SystemError::Table { url: dynamodb_url.clone(), source })?;
+        let table = patiently(&dynamodb_url, Box::pin(set_up(&dynamodb, &definition, &options.clock)));
+        let table = table.await.map_err(|source| SystemError::Table { url: dynamodb_url.clone(), source })?;
         let store = Store::new(dynamodb.clone(), crate::TABLE);
-        if table.new {
-            register_demo(&store, &options.clock).await?;
-        }
 
         let objects = Objects::start(&options.s3, options.dynamodb.folder().as_deref(), crate::BUCKET).await?;
         let s3 = sdk::objects(&local, &objects.endpoint());
@@ -417,9 +430,31 @@ fn template(options: &Options) -> Result<Template, SystemError> {
     Ok(Template::with_parameters(&[origins].into())?)
 }
 
-/// Gives a new table its first tenant and channel.
+/// Makes the table, or what is missing of it. Each step is done whenever it is missing, since a start may have been broken off
+/// after any of them, and a retry hides who made what.
+async fn set_up(dynamodb: &Client, definition: &TableDefinition, clock: &Clock) -> Result<Table, SetupError> {
+    let patient = sdk::for_setup(dynamodb);
+    let table = definition.ensure(&patient, crate::TABLE).await?;
+    register_demo(&Store::new(patient, crate::TABLE), clock).await?;
+    Ok(table)
+}
+
+/// Waits as long as it takes, and says now and then what for.
+async fn patiently<T>(url: &str, mut work: impl Future<Output = T> + Unpin) -> T {
+    loop {
+        if let Ok(done) = tokio::time::timeout(NOTICE, &mut work).await {
+            return done;
+        }
+        tracing::info!(url, "waiting for the DynamoDB to answer");
+    }
+}
+
+/// Gives the demo tenant its channel, where nobody has it.
 async fn register_demo(store: &Store, clock: &Clock) -> Result<(), RegisterError> {
     let id = crate::DEMO_CHANNEL.parse().expect("the constant is a channel id");
+    if !store.fresh_channels([&id], clock.now()).await?.is_empty() {
+        return Ok(());
+    }
     let channel = Channel {
         tenant: crate::DEMO_TENANT.parse().expect("the constant is a tenant id"),
         display_phone_number: crate::DEMO_NUMBER.to_owned(),

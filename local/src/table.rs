@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
-    StreamViewType, TableDescription, TableStatus, TimeToLiveSpecification,
+    StreamViewType, TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
 use aws_sdk_dynamodb::{Client, Error};
 
@@ -25,8 +25,6 @@ pub struct TableDefinition {
 /// A table that is ready for use.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// Whether it was made just now.
-    pub new: bool,
     /// Its stream.
     pub stream_arn: Option<String>,
 }
@@ -50,27 +48,23 @@ pub enum TableError {
         /// How it differs.
         problem: &'static str,
     },
-    /// The endpoint took too long.
-    #[error("the table `{0}` did not become active in time")]
-    Slow(String),
 }
 
-/// How often and how long a new table is asked whether it is ready. The cloud takes seconds, the embedded engine none.
+/// How often a new table is asked whether it is ready. The cloud takes seconds, the embedded engine none.
 const POLL: Duration = Duration::from_millis(500);
-const POLLS: u32 = 120;
 
 impl TableDefinition {
-    /// Makes the table where it is missing, and waits until it can be used.
+    /// Makes the table where it is missing, or completes it, and waits until it can be used.
     ///
     /// # Errors
     /// When the endpoint fails, or has another table of that name.
     pub async fn ensure(&self, client: &Client, name: &str) -> Result<Table, TableError> {
         let failed = |source: Error| TableError::Call { table: name.to_owned(), source: Box::new(source) };
-        let new = match self.create(client, name).await {
-            Ok(()) => true,
-            Err(error) if error.code() == Some("ResourceInUseException") => false,
+        match self.create(client, name).await {
+            Ok(()) => {}
+            Err(error) if error.code() == Some("ResourceInUseException") => {}
             Err(error) => return Err(failed(error)),
-        };
+        }
         let table = active(client, name).await?;
         if table.key_schema() != self.keys {
             return Err(TableError::Other { table: name.to_owned(), problem: "has other keys" });
@@ -78,13 +72,10 @@ impl TableDefinition {
         if self.stream.is_some() && table.latest_stream_arn().is_none() {
             return Err(TableError::Other { table: name.to_owned(), problem: "has no stream" });
         }
-        if new && let Some(attribute) = &self.expiry {
-            let expiry = TimeToLiveSpecification::builder().enabled(true).attribute_name(attribute).build();
-            let expiry = expiry.map_err(|error| failed(error.into()))?;
-            let update = client.update_time_to_live().table_name(name).time_to_live_specification(expiry);
-            update.send().await.map_err(|error| failed(error.into()))?;
+        if let Some(attribute) = &self.expiry {
+            expire(client, name, attribute).await.map_err(failed)?;
         }
-        Ok(Table { new, stream_arn: table.latest_stream_arn().map(str::to_owned) })
+        Ok(Table { stream_arn: table.latest_stream_arn().map(str::to_owned) })
     }
 
     async fn create(&self, client: &Client, name: &str) -> Result<(), Error> {
@@ -107,8 +98,20 @@ impl TableDefinition {
     }
 }
 
+/// Has items go when the time is over that is in this attribute, where they don't already.
+async fn expire(client: &Client, name: &str, attribute: &str) -> Result<(), Error> {
+    let described = client.describe_time_to_live().table_name(name).send().await?;
+    let status = described.time_to_live_description.and_then(|expiry| expiry.time_to_live_status);
+    if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
+        return Ok(());
+    }
+    let expiry = TimeToLiveSpecification::builder().enabled(true).attribute_name(attribute).build()?;
+    client.update_time_to_live().table_name(name).time_to_live_specification(expiry).send().await?;
+    Ok(())
+}
+
 async fn active(client: &Client, name: &str) -> Result<TableDescription, TableError> {
-    for _ in 0..POLLS {
+    loop {
         let answer = client.describe_table().table_name(name).send().await;
         let answer =
             answer.map_err(|error| TableError::Call { table: name.to_owned(), source: Box::new(error.into()) })?;
@@ -117,7 +120,6 @@ async fn active(client: &Client, name: &str) -> Result<TableDescription, TableEr
             _ => tokio::time::sleep(POLL).await,
         }
     }
-    Err(TableError::Slow(name.to_owned()))
 }
 
 /// What the endpoint said, or what kept it from being asked.
@@ -129,7 +131,11 @@ fn reason(error: &Error) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    let reason = innermost.to_string();
+    if reason.contains("invalid peer certificate") {
+        return format!("{reason}; name a file with the certificate of its authority in SSL_CERT_FILE");
+    }
+    reason
 }
 
 /// A key attribute, of type `S`, `N` or `B`.

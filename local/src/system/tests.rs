@@ -89,6 +89,46 @@ async fn another_endpoint_can_take_the_engine_s_place() {
 }
 
 #[tokio::test]
+async fn a_start_completes_what_a_start_before_it_left_out() {
+    let first = System::start(Options::default()).await.unwrap();
+    let items = first.dynamodb().scan().table_name(crate::TABLE).into_paginator().items().send();
+    for mut item in items.collect::<Result<Vec<_>, _>>().await.unwrap() {
+        item.retain(|name, _| name == "pk" || name == "sk");
+        first.dynamodb().delete_item().table_name(crate::TABLE).set_key(Some(item)).send().await.unwrap();
+    }
+    assert_eq!(text(&first, "14155550123", "wamid.1", "STOP").await, 503, "nobody has the channel");
+    let elsewhere = DynamoDb::At(first.dynamodb_url().to_owned());
+    let second = System::start(Options { dynamodb: elsewhere, ..Options::default() }).await.unwrap();
+    assert_eq!(text(&second, "14155550123", "wamid.1", "STOP").await, 200);
+}
+
+#[tokio::test]
+async fn a_channel_that_another_tenant_has_stays_with_it() {
+    let first = System::start(Options::default()).await.unwrap();
+    let channel = Channel { tenant: "acme".parse().unwrap(), display_phone_number: "1".to_owned(), secret_id: None };
+    let key = |of: &str| aws_sdk_dynamodb::types::AttributeValue::S(of.to_owned());
+    let pk = format!("CHANNEL#{}", crate::DEMO_CHANNEL);
+    first
+        .dynamodb()
+        .delete_item()
+        .table_name(crate::TABLE)
+        .key("pk", key(&pk))
+        .key("sk", key("CHANNEL"))
+        .send()
+        .await
+        .unwrap();
+    let id = crate::DEMO_CHANNEL.parse().unwrap();
+    Store::new(first.dynamodb().clone(), crate::TABLE)
+        .register_channel(&id, &channel, first.clock.now())
+        .await
+        .unwrap();
+    let elsewhere = DynamoDb::At(first.dynamodb_url().to_owned());
+    let second = System::start(Options { dynamodb: elsewhere, ..Options::default() }).await.unwrap();
+    let known = second.store().fresh_channels([&id], second.clock.now()).await.unwrap();
+    assert_eq!(known[&id].tenant.as_str(), "acme");
+}
+
+#[tokio::test]
 async fn without_a_stream_the_schedule_sends() {
     let options = Options { stream: false, ..embedded("127.0.0.1:0", Storage::Memory) };
     let system = System::start(options).await.unwrap();
