@@ -191,7 +191,7 @@ fn state(entry: &Value) -> &str {
     entry["confirmation"]["state"].as_str().unwrap_or_default()
 }
 
-fn for_histories(step: impl Strategy<Value = Step>, check: impl AsyncFn(&World, &[Step])) {
+fn for_histories(step: impl Strategy<Value = Step>, check: &impl AsyncFn(&World, &[Step])) {
     let runtime = Runtime::new().unwrap();
     let steps = prop::collection::vec(step, 1..40);
     let mut runner = TestRunner::new(Config { cases: HISTORIES, failure_persistence: None, ..Config::default() });
@@ -208,7 +208,7 @@ fn for_histories(step: impl Strategy<Value = Step>, check: impl AsyncFn(&World, 
 #[test]
 fn in_calm_the_newest_change_is_told_and_no_other_twice() {
     let told = AtomicUsize::new(0);
-    for_histories(calm(), async |world, steps| {
+    for_histories(calm(), &async |world: &World, steps: &[Step]| {
         play(world, steps).await;
         drain(world).await;
         let messages = messages(world);
@@ -233,7 +233,7 @@ fn in_calm_the_newest_change_is_told_and_no_other_twice() {
 #[test]
 fn in_trouble_nothing_stays_on_its_way_and_only_what_was_not_heard_of_is_sent_again() {
     let told = AtomicUsize::new(0);
-    for_histories(troubled(), async |world, steps| {
+    for_histories(troubled(), &async |world: &World, steps: &[Step]| {
         let seen = play(world, steps).await;
         drain(world).await;
         let messages = messages(world);
