@@ -40,8 +40,9 @@ pub(super) fn leading(bytes: &[u8]) -> Option<(u64, usize)> {
     }
     // The digits go to the upper end, and zeros come in below.
     let number = tail * TENS[more] + value(second << (8 * (7 - more)) << 8);
-    // Numbers of 13 digits that begin with 5 or 2 may have another canonical form, and no others.
-    let number = if more == 5 && matches!(first & 0xFF, 5 | 2) { canonical_number(number)? } else { number };
+    // Numbers of 13 digits that begin with 5 or 229 may have another canonical form, and no others.
+    let may_have_another = more == 5 && (first & 0xFF == 5 || first & 0x00FF_FFFF == 0x0009_0202);
+    let number = if may_have_another { canonical_number(number)? } else { number };
     Some((number, plus + 8 + more))
 }
 
