@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use campaign_filter::list::{BatchSize, Duplicates, Format, Index, Output, Pass, People};
+use campaign_filter::list::{BATCH_JSON, BatchSize, Duplicates, Format, Index, Output, Pass, People};
 use consent::contact::{Category, Suppression};
 use consent::id::ContactId;
 
@@ -84,7 +84,7 @@ fn passes(rows: u64) {
 
 fn pass(format: Format, list: &[u8], index: &Index, duplicates: bool) {
     let people = People { suppressed: index, opted_in: None };
-    let mut pass = Pass::new(format, "phone", Category::Marketing, BatchSize { rows: 1_000, bytes: 200_000 });
+    let mut pass = Pass::new(format, "phone", Category::Marketing, BatchSize { rows: 500, json: BATCH_JSON });
     if duplicates {
         pass = pass.without_duplicates(Duplicates::new(std::env::temp_dir()));
     }

@@ -8,7 +8,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::time::Instant;
 
-use campaign_filter::list::{BatchSize, Duplicates, Format, Index, IndexBuilder, ListError, Output, Pass, People};
+use campaign_filter::list::{
+    BATCH_JSON, BatchSize, Duplicates, Format, Index, IndexBuilder, ListError, Output, Pass, People,
+};
 use consent::contact::{Category, Suppression};
 
 /// How much is read at once.
@@ -32,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let index = index(suppressed)?;
     let indexed = start.elapsed();
     let people = People { suppressed: &index, opted_in: None };
-    let mut pass = Pass::new(format, column, Category::Marketing, BatchSize { rows: 1_000, bytes: 200_000 });
+    let mut pass = Pass::new(format, column, Category::Marketing, BatchSize { rows: 500, json: BATCH_JSON });
     if rest.is_empty() {
         pass = pass.without_duplicates(Duplicates::new(std::env::temp_dir()));
     }

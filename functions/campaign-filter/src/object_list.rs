@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::campaign::{Destination, Recipient, Source};
 use crate::list::{
-    BatchSize, Duplicates, Format, Index, IndexBuilder, LONGEST_ROW, Layout, ListError, Outcome, Output, Pass, People,
-    Rows, TELLING, names,
+    BATCH_JSON, BatchSize, Duplicates, Format, Index, IndexBuilder, LONGEST_ROW, Layout, ListError, Outcome, Output,
+    Pass, People, Rows, TELLING, names,
 };
 use crate::objects::{Location, Object, ObjectError, Objects, Upload, Written};
 use crate::{Counts, FilterError};
@@ -25,9 +25,8 @@ const SHORT: u64 = 4 * 1024 * 1024;
 /// Bytes of a list's beginning in which its header row has to end, behind a byte order mark.
 const LONGEST_HEAD: u64 = 3 + LONGEST_ROW as u64;
 
-/// As many recipients as one call of a sender gets. Between the states of a state machine there is room for 256 KiB: these,
-/// the names of their columns, and a quarter for what JSON escapes.
-const BATCHES: BatchSize = BatchSize { rows: 500, bytes: 96 * 1024 };
+/// As many recipients as one call of a sender gets.
+const BATCHES: BatchSize = BatchSize { rows: 500, json: BATCH_JSON };
 
 /// What became of a list of recipients.
 #[derive(Debug, Serialize)]

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 const MARKETING: Category = Category::Marketing;
-const SIZE: BatchSize = BatchSize { rows: 4, bytes: 100 };
+const SIZE: BatchSize = BatchSize { rows: 4, json: 700 };
 
 /// Ids that often meet: the same few people, written in many ways.
 fn id() -> impl Strategy<Value = String> {

@@ -152,6 +152,22 @@ async fn keys_and_buckets_that_s3_cannot_have_are_told_by_their_field() {
 }
 
 #[tokio::test]
+async fn a_row_or_an_input_that_does_not_fit_between_two_states_is_refused_before_anybody_is_sent_to() {
+    let world = World::start().await;
+    // As JSON, each control character takes six bytes.
+    put(&world, "demo/in.csv", [b"phone,note\n1,\n+14155550110,".to_vec(), vec![1; 40_000], b"\n".to_vec()].concat())
+        .await;
+    let text = refusal(&world, &campaign("demo/in.csv", "csv")).await;
+    assert_eq!(text, "line 3: the row takes more than 200 KiB as JSON, more than a batch may have; shorten it");
+    put(&world, "demo/in.csv", "phone\n+14155550110\n").await;
+    let mut campaign = campaign("demo/in.csv", "csv");
+    campaign["campaign_id"] = "x".repeat(7_000).into();
+    world.filter(&campaign).await.unwrap();
+    campaign["note"] = "x".repeat(2_000).into();
+    assert!(refusal(&world, &campaign).await.starts_with("the input has more than 8 KiB"));
+}
+
+#[tokio::test]
 async fn a_stored_item_that_cannot_be_read_is_a_final_error() {
     let world = World::start().await;
     world.change_settings(|settings| settings["require_opt_in"] = true.into()).await;

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::ListError;
+use super::json_size::RowSize;
 
 /// The most batches of a campaign. A Distributed Map starts a child for each.
 const MOST: usize = 20_000;
@@ -19,6 +20,9 @@ pub struct Batch {
     pub last_byte: u64,
     /// How many rows it has.
     pub rows: u64,
+    /// The most bytes that its rows take as JSON.
+    #[serde(skip)]
+    json: u64,
 }
 
 /// How large batches are: as many rows as fit both.
@@ -26,60 +30,94 @@ pub struct Batch {
 pub struct BatchSize {
     /// The most rows. It is doubled for lists that would have too many batches.
     pub rows: u64,
-    /// The most bytes, and as many more for the names of columns where rows become JSON. A longer row is a batch by itself.
-    pub bytes: u64,
+    /// The most bytes that the rows may take as JSON.
+    pub json: u64,
 }
+
+/// A row that takes more bytes as JSON than a batch may have: its place among those that were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WideRow(pub(super) usize);
 
 /// The batches of a list that is being written.
 #[derive(Debug)]
 pub(super) struct Batches {
     size: BatchSize,
-    /// The most rows for whose names there is room.
-    most_rows: u64,
+    /// The size of rows; unknown until the list has begun.
+    row_size: Option<RowSize>,
     /// Those that are full.
     full: Vec<Batch>,
-    /// Where the open one begins, and how many rows it has.
-    first_byte: u64,
-    rows: u64,
+    /// The open one, which ends where the list ends so far.
+    open: Open,
     /// Where the list ends so far.
     end: u64,
 }
 
+/// A batch that more rows may come to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Open {
+    first_byte: u64,
+    rows: u64,
+    json: u64,
+}
+
 impl Batches {
     pub(super) fn new(size: BatchSize) -> Self {
-        Self { size, most_rows: u64::MAX, full: Vec::new(), first_byte: 0, rows: 0, end: 0 }
+        Self { size, row_size: None, full: Vec::new(), open: Open::default(), end: 0 }
     }
 
-    /// Takes note of so many bytes that come before the first row, and of how many the names take in each row as JSON.
-    pub(super) fn begin(&mut self, head: u64, names: u64) {
-        self.first_byte = head;
+    /// Takes note of so many bytes that come before the first row, and of the size of rows.
+    pub(super) fn begin(&mut self, head: u64, row_size: RowSize) {
+        self.open.first_byte = head;
         self.end = head;
-        self.most_rows = (self.size.bytes / names.max(1)).max(1);
-        self.size.rows = self.size.rows.min(self.most_rows);
+        self.row_size = Some(row_size);
     }
 
     /// Adds rows that stand one behind the other in a block: where they begin, and where each ends.
-    pub(super) fn add(&mut self, mut start: u32, mut ends: &[u32]) {
-        while let Some(&end) = ends.last() {
-            // Where in the list a place in the block comes to stand.
-            let place = |place: u32| self.end + u64::from(place - start);
-            let fit = self.size.rows.saturating_sub(self.rows).min(ends.len() as u64);
-            let fit = &ends[..usize::try_from(fit).expect("no more than there are")];
-            let most = self.first_byte + self.size.bytes;
-            let fit = if place(end) <= most { fit.len() } else { fit.partition_point(|&end| place(end) <= most) };
-            // Alone, a row fits any batch.
-            let fit = if fit == 0 && self.rows == 0 { 1 } else { fit };
-            let (now, later) = ends.split_at(fit);
+    ///
+    /// # Errors
+    /// One of them fits no batch.
+    pub(super) fn add(&mut self, block: &[u8], mut start: u32, ends: &[u32]) -> Result<(), WideRow> {
+        let mut left = ends;
+        while !left.is_empty() {
+            let (rows, json) = self.fitting(block, start, left);
+            if rows == 0 && self.open.rows == 0 {
+                return Err(WideRow(ends.len() - left.len()));
+            }
+            let (now, later) = left.split_at(rows);
             if let Some(&end) = now.last() {
-                self.rows += now.len() as u64;
-                self.end = place(end);
+                self.open.rows += now.len() as u64;
+                self.open.json += json;
+                self.end += u64::from(end - start);
                 start = end;
             }
             if !later.is_empty() {
                 self.close();
             }
-            ends = later;
+            left = later;
         }
+        Ok(())
+    }
+
+    /// How many of these rows the open batch has room for, and the most bytes that those take as JSON.
+    fn fitting(&self, block: &[u8], start: u32, ends: &[u32]) -> (usize, u64) {
+        let Some(row_size) = self.row_size else { return (0, 0) };
+        let most = self.size.rows.saturating_sub(self.open.rows).min(ends.len() as u64);
+        let ends = &ends[..usize::try_from(most).expect("no more than there are")];
+        let Some(&end) = ends.last() else { return (0, 0) };
+        let room = self.size.json - self.open.json;
+        let stretch = &block[start as usize..end as usize];
+        for look in [RowSize::quick, RowSize::exact] {
+            let json = look(row_size, stretch, most);
+            if json <= room {
+                return (ends.len(), json);
+            }
+        }
+        let starts = std::iter::once(&start).chain(ends);
+        let sums = starts.zip(ends).scan(0, |sum, (&start, &end)| {
+            *sum += row_size.exact(&block[start as usize..end as usize], 1);
+            Some(*sum)
+        });
+        sums.take_while(|sum| *sum <= room).fold((0, 0), |(rows, _), sum| (rows + 1, sum))
     }
 
     /// All batches.
@@ -99,30 +137,28 @@ impl Batches {
     }
 
     fn close(&mut self) {
-        if self.rows == 0 {
+        if self.open.rows == 0 {
             return;
         }
         if self.full.len() == MOST {
             self.join();
         }
-        let (batch, first_byte) = (self.full.len() as u64, self.first_byte);
-        self.full.push(Batch { batch, first_byte, last_byte: self.end - 1, rows: self.rows });
-        self.first_byte = self.end;
-        self.rows = 0;
+        let Open { first_byte, rows, json } = self.open;
+        let batch = self.full.len() as u64;
+        self.full.push(Batch { batch, first_byte, last_byte: self.end - 1, rows, json });
+        self.open = Open { first_byte: self.end, ..Open::default() };
     }
 
     /// Lets batches have twice as many rows, and makes one of those that fit it together.
     fn join(&mut self) {
-        self.size.rows = (self.size.rows * 2).min(self.most_rows);
+        self.size.rows = self.size.rows.saturating_mul(2);
         let mut joined: Vec<Batch> = Vec::new();
         for batch in self.full.drain(..) {
             match joined.last_mut() {
-                Some(last)
-                    if last.rows + batch.rows <= self.size.rows
-                        && batch.last_byte + 1 - last.first_byte <= self.size.bytes =>
-                {
+                Some(last) if last.rows + batch.rows <= self.size.rows && last.json + batch.json <= self.size.json => {
                     last.last_byte = batch.last_byte;
                     last.rows += batch.rows;
+                    last.json += batch.json;
                 }
                 _ => joined.push(Batch { batch: joined.len() as u64, ..batch }),
             }
@@ -137,10 +173,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::list::layout::Format;
+
+    /// Bytes that a row takes besides its own.
+    const FIXED: u64 = 64;
+
+    /// Rows whose bytes are JSON already, so that their size follows from their length.
+    fn begun(size: BatchSize, head: u64) -> Batches {
+        let mut batches = Batches::new(size);
+        batches.begin(head, RowSize::new(Format::Jsonl, b""));
+        batches
+    }
 
     fn batches(size: BatchSize, head: u64, blocks: &[Vec<u32>]) -> Vec<Batch> {
-        let mut batches = Batches::new(size);
-        batches.begin(head, 0);
+        let mut batches = begun(size, head);
         for lengths in blocks {
             let ends: Vec<u32> = lengths
                 .iter()
@@ -149,7 +195,8 @@ mod tests {
                     Some(*end)
                 })
                 .collect();
-            batches.add(7, &ends);
+            let block = vec![b'x'; ends.last().copied().unwrap_or(7) as usize];
+            batches.add(&block, 7, &ends).unwrap();
         }
         batches.finish().unwrap()
     }
@@ -157,10 +204,9 @@ mod tests {
     proptest! {
         #[test]
         fn batches_are_as_large_as_fits_and_cover_all_rows(
-            blocks in vec(vec(1u32..40, 0..30), 0..6), rows in 1u64..9, bytes in 1u64..200, head in 0u64..20,
+            blocks in vec(vec(1u32..40, 0..30), 0..6), rows in 1u64..9, json in 104u64..900, head in 0u64..20,
         ) {
-            let size = BatchSize { rows, bytes };
-            let batches = batches(size, head, &blocks);
+            let batches = batches(BatchSize { rows, json }, head, &blocks);
             let lengths: Vec<u64> = blocks.iter().flatten().copied().map(u64::from).collect();
             let (mut end, mut row) = (head, 0);
             for (number, batch) in batches.iter().enumerate() {
@@ -168,9 +214,10 @@ mod tests {
                 let length: u64 = lengths[row..next].iter().sum();
                 prop_assert_eq!((batch.batch, batch.first_byte), (number as u64, end));
                 prop_assert_eq!(batch.last_byte, end + length - 1);
-                prop_assert!(batch.rows <= rows && (length <= bytes || batch.rows == 1));
-                let one_more = lengths.get(next).map(|more| length + more);
-                prop_assert!(batch.rows == rows || one_more.is_none_or(|length| length > bytes));
+                prop_assert_eq!(batch.json, length + batch.rows * FIXED);
+                prop_assert!(batch.rows <= rows && batch.json <= json);
+                let one_more = lengths.get(next).map(|more| batch.json + more + FIXED);
+                prop_assert!(batch.rows == rows || one_more.is_none_or(|length| length > json));
                 (end, row) = (batch.last_byte + 1, next);
             }
             prop_assert_eq!(row, lengths.len());
@@ -180,7 +227,7 @@ mod tests {
     #[test]
     fn there_are_never_more_batches_than_a_map_may_start() {
         let rows = vec![3; 65_000];
-        let batches = batches(BatchSize { rows: 1, bytes: 100 }, 10, &[rows.clone(), rows]);
+        let batches = batches(BatchSize { rows: 1, json: 10_000 }, 10, &[rows.clone(), rows]);
         assert_eq!(batches.iter().map(|batch| batch.rows).sum::<u64>(), 130_000);
         assert!(batches.len() <= MOST && batches.len() > MOST / 2, "{}", batches.len());
         assert!(batches.windows(2).all(|pair| pair[0].last_byte + 1 == pair[1].first_byte));
@@ -189,20 +236,35 @@ mod tests {
 
     #[test]
     fn batches_of_too_many_bytes_are_not_joined() {
-        let mut batches = Batches::new(BatchSize { rows: 1, bytes: 5 });
-        batches.begin(0, 0);
+        let mut batches = begun(BatchSize { rows: 1, json: 2 * (FIXED + 3) - 1 }, 0);
         let ends: Vec<u32> = (1..=20_001).map(|row| row * 3).collect();
-        batches.add(0, &ends[..20_000]);
+        let block = vec![b'x'; 60_003];
+        batches.add(&block, 0, &ends[..20_000]).unwrap();
         assert!(batches.check().is_ok());
-        batches.add(60_000, &ends[20_000..]);
+        batches.add(&block, 60_000, &ends[20_000..]).unwrap();
         assert!(matches!(batches.finish(), Err(ListError::TooManyBatches)));
     }
 
     #[test]
-    fn the_names_of_columns_take_their_room() {
-        let mut batches = Batches::new(BatchSize { rows: 500, bytes: 1_000 });
-        batches.begin(0, 300);
-        batches.add(0, &[10, 20, 30, 40]);
-        assert_eq!(batches.finish().unwrap().iter().map(|batch| batch.rows).collect::<Vec<_>>(), [3, 1]);
+    fn the_names_of_columns_and_what_is_escaped_take_their_room() {
+        let rows = |head: &[u8], block: &[u8]| {
+            let mut batches = Batches::new(BatchSize { rows: 500, json: 1_000 });
+            batches.begin(head.len() as u64, RowSize::new(Format::Csv, head));
+            batches.add(block, 0, &[50, 100, 150, 200, 250, 300]).unwrap();
+            batches.finish().unwrap().iter().map(|batch| batch.rows).collect::<Vec<_>>()
+        };
+        let (name, plain) = ("n".repeat(185), [b'x'; 300]);
+        assert_eq!(rows(b"phone\n", &plain), [6]);
+        assert_eq!(rows(format!("{name}\n").as_bytes(), &plain), [4, 2]);
+        assert_eq!(rows(b"phone\n", &[b'"'; 300]), [6], "looked at closer");
+        assert_eq!(rows(b"phone\n", &[0xE9; 300]), [2, 2, 2], "no UTF-8");
+        assert_eq!(rows(b"phone\n", "\u{e9}".repeat(150).as_bytes()), [4, 2]);
+        assert_eq!(rows(b"phone\n", &[1; 300]), [2, 2, 2]);
+    }
+
+    #[test]
+    fn a_row_that_fits_no_batch_is_told() {
+        let mut batches = begun(BatchSize { rows: 500, json: 100 }, 0);
+        assert_eq!(batches.add(&[b'x'; 200], 0, &[36, 72, 109, 145]), Err(WideRow(2)));
     }
 }

@@ -3,11 +3,12 @@
 use consent::contact::Category;
 use memchr::memchr_iter;
 
-use super::batches::{Batch, BatchSize, Batches};
+use super::batches::{Batch, BatchSize, Batches, WideRow};
 use super::duplicates::Duplicates;
 use super::index::Index;
+use super::json_size::RowSize;
 use super::key::Key;
-use super::layout::Layout;
+use super::layout::{Format, Layout};
 use super::window::{Id, Whose, Window};
 use super::{LONGEST_ROW, ListError, Output, People, skipped, verdict};
 use crate::Counts;
@@ -37,10 +38,10 @@ impl Judge {
         }
     }
 
-    /// Takes note of what comes before the first row, and of how many bytes its names take in each row as JSON.
-    pub(super) fn begin(&mut self, head: &[u8], names: u64) {
+    /// Takes note of what comes before the first row.
+    pub(super) fn begin(&mut self, format: Format, head: &[u8]) {
         self.line += memchr_iter(b'\n', head).count() as u64;
-        self.batches.begin(head.len() as u64, names);
+        self.batches.begin(head.len() as u64, RowSize::new(format, head));
     }
 
     /// The line that the next row begins in.
@@ -58,10 +59,10 @@ impl Judge {
         output: &mut Output,
     ) -> Result<(), ListError> {
         if let Some(row) = long_row(window) {
-            return Err(ListError::LongRow(self.line_of(row, window)));
+            return Err(ListError::LongRow(line_of(self.line, row, window)));
         }
         if window.is_open {
-            return Err(ListError::OpenQuote(self.line_of(window.len() - 1, window)));
+            return Err(ListError::OpenQuote(line_of(self.line, window.len() - 1, window)));
         }
         self.suppress(window, people.suppressed);
         if let Some(opted_in) = people.opted_in.filter(|_| self.category == Category::Marketing) {
@@ -70,7 +71,9 @@ impl Judge {
         if let Some(duplicates) = &mut self.duplicates {
             duplicates.find(window, |row| self.verdicts[row] |= verdict::DUPLICATE)?;
         }
-        self.write(layout, bytes, window, output);
+        let line = self.line;
+        self.write(layout, bytes, window, output)
+            .map_err(|WideRow(row)| ListError::WideRow(line_of(line, row, window)))?;
         self.batches.check()
     }
 
@@ -111,14 +114,15 @@ impl Judge {
     }
 
     /// Writes the rows where they belong: those of the eligible in stretches as long as they come.
-    fn write(&mut self, layout: &Layout, bytes: &[u8], window: &Window, output: &mut Output) {
+    fn write(&mut self, layout: &Layout, bytes: &[u8], window: &Window, output: &mut Output) -> Result<(), WideRow> {
         let mut tall = window.tall.iter().peekable();
         let (mut row, mut start) = (0, 0);
         while row < window.len() {
             let eligible = self.verdicts[row..].iter().take_while(|&&verdict| verdict == 0).count();
             if let Some(&end) = window.ends[row..row + eligible].last() {
                 output.eligible.extend(&bytes[start as usize..end as usize]);
-                self.batches.add(start, &window.ends[row..row + eligible]);
+                let added = self.batches.add(bytes, start, &window.ends[row..row + eligible]);
+                added.map_err(|WideRow(wide)| WideRow(row + wide))?;
                 self.counts.eligible += eligible as u64;
                 (row, start) = (row + eligible, end);
             }
@@ -134,13 +138,14 @@ impl Judge {
             (row, start) = (row + 1, end);
         }
         self.line += row as u64 + tall.map(|(_, more)| more).sum::<u64>();
+        Ok(())
     }
+}
 
-    /// The line that a row begins in.
-    fn line_of(&self, row: usize, window: &Window) -> u64 {
-        let above: u64 = window.tall.iter().filter(|(tall, _)| *tall < row).map(|(_, more)| more).sum();
-        self.line + row as u64 + above
-    }
+/// The line that a row of a window begins in, whose first row begins in `line`.
+fn line_of(line: u64, row: usize, window: &Window) -> u64 {
+    let above: u64 = window.tall.iter().filter(|(tall, _)| *tall < row).map(|(_, more)| more).sum();
+    line + row as u64 + above
 }
 
 /// The first row that is longer than rows may be.

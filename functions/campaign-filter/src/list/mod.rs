@@ -9,6 +9,7 @@ mod csv;
 mod duplicates;
 mod filter;
 mod index;
+mod json_size;
 mod jsonl;
 mod judge;
 mod key;
@@ -39,6 +40,10 @@ pub(crate) use rows::{Rows, names};
 
 /// The longest row, in bytes, that of the header included: what is longer is an unclosed quote or no list.
 pub const LONGEST_ROW: usize = 64 << 10;
+
+/// The most bytes that the rows of a batch may take as JSON. A state machine carries 256 KiB from state to state; what it
+/// carries besides, such as the names of lists, has the rest.
+pub const BATCH_JSON: u64 = 200 << 10;
 
 /// What is known of the people whom a list may name.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +99,9 @@ pub enum ListError {
     /// A row has no end.
     #[error("line {0}: the row has more than 64 KiB; is a quote not closed?")]
     LongRow(u64),
+    /// A row takes more as JSON than a batch may.
+    #[error("line {0}: the row takes more than {limit} KiB as JSON, more than a batch may have; shorten it", limit = BATCH_JSON >> 10)]
+    WideRow(u64),
     /// A quote is not closed until the list ends: people may stand behind it.
     #[error("line {0}: a quote is opened and never closed")]
     OpenQuote(u64),

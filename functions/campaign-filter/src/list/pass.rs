@@ -6,7 +6,6 @@ use super::batches::{Batch, BatchSize};
 use super::duplicates::Duplicates;
 use super::judge::Judge;
 use super::layout::{Format, Layout};
-use super::rows::name_bytes;
 use super::window::Window;
 use super::{LONGEST_ROW, ListError, Output, People};
 use crate::Counts;
@@ -87,7 +86,7 @@ impl Pass {
         self.layout = Ok(layout);
         let bytes = std::mem::take(&mut self.broken);
         let (head, rows) = bytes.split_at(head);
-        self.judge.begin(head, name_bytes(format, head));
+        self.judge.begin(format, head);
         output.eligible.extend(head);
         self.rows(rows, end, people, output)
     }

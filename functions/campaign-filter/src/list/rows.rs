@@ -81,13 +81,6 @@ pub(crate) fn names(format: Format, head: &[u8]) -> Vec<String> {
     names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
-/// How many bytes the names of columns take in each row as JSON, with all that belongs to them.
-pub(super) fn name_bytes(format: Format, head: &[u8]) -> u64 {
-    let length =
-        |name: &String| serde_json::to_string(name).map_or(0, |name| name.len() as u64) + r#":"","#.len() as u64;
-    names(format, head).iter().map(length).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,156 @@
+//! How many bytes rows take as JSON, so that batches can be cut by that: what a state machine hands on is JSON, and it
+//! carries 256 KiB from state to state.
+//!
+//! A recipient stands in the answer for a batch in one of two ways: as the row, or as one who is skipped. Its sender may
+//! answer with something like the latter for each. The larger of the two is what counts here, and never less than it takes.
+//! That holds for JSON in ASCII too, with `\u00e9` for `é`: some programs write it so.
+//!
+//! A row of CSV becomes an object: to the text of its fields come the names of the columns, and what JSON escapes. An
+//! example: with the column `phone`, the row `"say ""no"""` and its line break have 13 bytes. As an object,
+//! `{"phone":"say \"no\""}`, it takes 23 with its comma, and 53 as one who is skipped. Counted are 64 for a row of few and
+//! short names, its 13, and one more for each of its six quotes and the line break: 84.
+
+use memchr::memchr2_iter;
+
+use super::layout::Format;
+use super::rows::names;
+
+/// Bytes of a recipient who is skipped, besides the contact, which is a part of the row:
+/// `{"contact":"","reason":"provider_stopped"},` and what a sender may add to say why it failed.
+const AS_SKIPPED: u64 = 64;
+
+/// Bytes that an escape takes at most besides the byte that it stands for: `\u0001`. So much takes U+FFFD as well, in the
+/// place of a byte that is no UTF-8.
+const ESCAPE: u64 = 5;
+
+/// Bytes that an escape takes at most besides each of the bytes of a character that it stands for: `\u00e9` for two,
+/// `\u4e2d` for three, `\ud83d\ude00` for four.
+const ESCAPE_OF_SEVERAL: u64 = 2;
+
+/// The size of rows of a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowSize {
+    /// Bytes that each row takes besides its own.
+    fixed: u64,
+    /// Whether the bytes of rows are JSON already.
+    is_json: bool,
+}
+
+impl RowSize {
+    /// The size of rows behind this beginning of their list.
+    pub(super) fn new(format: Format, head: &[u8]) -> Self {
+        let names = names(format, head);
+        // Its colon, the quotes of the field, and a comma; and for all of them braces, and the comma behind the row.
+        let name = |name: &String| serde_json::to_string(name).map_or(0, |name| in_ascii(&name)) + 4;
+        let names = names.iter().map(name).sum::<u64>() + 3;
+        Self { fixed: names.max(AS_SKIPPED), is_json: format == Format::Jsonl }
+    }
+
+    /// The most bytes that so many rows may take, by a quick look at them.
+    pub(super) fn quick(self, bytes: &[u8], rows: u64) -> u64 {
+        let escapes = if self.is_json {
+            unusual(bytes) * ESCAPE_OF_SEVERAL
+        } else {
+            (unusual(bytes) + memchr2_iter(b'"', b'\\', bytes).count() as u64) * ESCAPE
+        };
+        self.plain(bytes, rows) + escapes
+    }
+
+    /// The same by a closer look.
+    pub(super) fn exact(self, bytes: &[u8], rows: u64) -> u64 {
+        let beyond_ascii = if str::from_utf8(bytes).is_ok() { ESCAPE_OF_SEVERAL } else { ESCAPE };
+        let more = bytes.iter().map(|byte| match byte {
+            0x80.. => beyond_ascii,
+            // What is JSON already is escaped already.
+            _ if self.is_json => 0,
+            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 1,
+            0..0x20 => ESCAPE,
+            _ => 0,
+        });
+        self.plain(bytes, rows) + more.sum::<u64>()
+    }
+
+    /// The bytes that rows take if nothing is escaped.
+    fn plain(self, bytes: &[u8], rows: u64) -> u64 {
+        rows * self.fixed + bytes.len() as u64
+    }
+}
+
+/// How many bytes are control characters, line breaks among them, or not ASCII.
+fn unusual(bytes: &[u8]) -> u64 {
+    // So few that a byte can count them, which lets the processor look at sixteen together.
+    let chunks = bytes.chunks(240).map(|chunk| {
+        let count = chunk.iter().fold(0, |count: u8, byte| count + u8::from(byte.cast_signed() < 0x20));
+        u64::from(count)
+    });
+    chunks.sum()
+}
+
+/// How many bytes a JSON text takes in ASCII.
+fn in_ascii(json: &str) -> u64 {
+    json.chars().map(|sign| if sign.is_ascii() { 1 } else { 6 * sign.len_utf16() as u64 }).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Reason;
+    use crate::list::layout::Layout;
+    use crate::list::rows::Rows;
+    use crate::report::Skipped;
+
+    /// What the rows of a list take: as they are answered, and as they are skipped.
+    fn taken(format: Format, list: &[u8]) -> Option<(u64, u64, u64, u64)> {
+        let (layout, head) = Layout::read(format, "phone", list, true).ok()??;
+        let (head, rows) = list.split_at(head);
+        let recipients = Rows::read(&layout, rows).recipients(&names(format, head));
+        let count = recipients.len() as u64;
+        let eligible = recipients.iter().map(|recipient| in_ascii(recipient.json.get()) + 1).sum();
+        let skipped = recipients.iter().map(|recipient| {
+            let skipped = Skipped { contact: recipient.contact.clone(), reason: Reason::ProviderStopped };
+            in_ascii(&serde_json::to_string(&skipped).unwrap()) + 1
+        });
+        let size = RowSize::new(format, head);
+        Some((eligible, skipped.sum(), size.exact(rows, count), size.quick(rows, count)))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn no_rows_of_csv_take_more_than_is_counted(
+            header in "(phone|\"pho\"\"ne\",phone|x\u{e9}\u{1f600},phone,\"a\nb\",\\\\,y)\n",
+            rows in vec(prop_oneof![any::<u8>(), (0u8..32), Just(b','), Just(b'"'), Just(b'\n'), Just(b'\\'), Just(0xE9), Just(0xC3), Just(0xA9)], 0..80),
+        ) {
+            let list = [header.as_bytes(), &rows].concat();
+            if let Some((eligible, skipped, exact, quick)) = taken(Format::Csv, &list) {
+                prop_assert!(eligible <= exact && skipped <= exact, "{} {} {}", eligible, skipped, exact);
+                prop_assert!(exact <= quick, "{} {}", exact, quick);
+            }
+        }
+
+        #[test]
+        fn no_rows_of_json_lines_take_more_than_is_counted(
+            rows in vec(("[+]1415555010[0-9]", "[a-z\u{e9}\u{4e2d}\u{1f600}]{0,9}|(\\\\u0001|\\\\\"){0,5}"), 1..9),
+        ) {
+            let row = |(phone, name): &(String, String)| format!("{{\"phone\":\"{phone}\",\"name\":\"{name}\"}}\n");
+            let list: String = rows.iter().map(row).collect();
+            let (eligible, skipped, exact, quick) = taken(Format::Jsonl, list.as_bytes()).unwrap();
+            prop_assert!(eligible <= exact && skipped <= exact && exact <= quick);
+        }
+    }
+
+    #[test]
+    fn a_plain_row_takes_little_less_than_is_counted() {
+        let list = "phone,name,language,amount\n".to_owned() + &"+4915112345678,Anna,en,12.50\n".repeat(100);
+        let (eligible, _, exact, quick) = taken(Format::Csv, list.as_bytes()).unwrap();
+        assert_eq!(
+            eligible,
+            100 * r#"{"amount":"12.50","language":"en","name":"Anna","phone":"+4915112345678"},"#.len() as u64
+        );
+        assert!(quick < eligible * 3 / 2, "{eligible} {exact} {quick}");
+    }
+}
