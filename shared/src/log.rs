@@ -16,8 +16,8 @@ pub use tracing;
 /// Such lines are written by [`count!`](crate::count) alone.
 pub const METRICS: &str = "metrics";
 
-/// Logs a case of a [`Metric`](crate::log::Metric), so that it is counted: `count!(level, metric, fields…, "message")`, with a
-/// level, fields and a message as the macros of `tracing` take them.
+/// Logs a case of a [`Metric`], so that it is counted: `count!(level, metric, fields…, "message")`, with a level, fields and a
+/// message as the macros of `tracing` take them.
 ///
 /// ```
 /// use consent::log::Metric;
