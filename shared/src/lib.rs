@@ -1,11 +1,12 @@
 //! Consent of customers to WhatsApp marketing: the rules, and the table that keeps what was said.
 //!
-//! The rules are pure: ids ([`id`], [`phone`]), words ([`keyword`], [`settings`]), what stands about a contact
+//! The rules are pure: ids ([`id`], [`phone`]), whose a number is ([`channel`]), words ([`keyword`], [`settings`]), what stands about a contact
 //! ([`contact`]), what an event does to it ([`event`], [`decision`]) and who it is about ([`identity`]). They know no AWS, no HTTP and no clock.
 //! [`store`] alone speaks DynamoDB. The rest is what the functions share to start and to answer.
 
 pub mod aws;
 pub mod callback;
+pub mod channel;
 pub mod clock;
 pub mod contact;
 pub mod decision;

@@ -113,13 +113,15 @@ pub struct Secrets {
     client: Client,
     default_id: SecretId,
     remembered: Arc<Mutex<HashMap<SecretId, Known>>>,
+    /// When secrets could not be had that are not remembered.
+    missed: Arc<Mutex<HashMap<SecretId, Time>>>,
 }
 
 impl Secrets {
     /// Secrets from Secrets Manager; `default_id` names those of the app that channels without a secret of their own use.
     #[must_use]
     pub fn new(client: Client, default_id: SecretId) -> Self {
-        Self { client, default_id, remembered: Arc::default() }
+        Self { client, default_id, remembered: Arc::default(), missed: Arc::default() }
     }
 
     /// The name of the secret that channels without one of their own use.
@@ -148,7 +150,32 @@ impl Secrets {
         }
     }
 
+    /// The secrets of one app as they were when they were last asked for, up to an hour ago. Nothing is asked now, so they
+    /// are good for a first look: whoever relies on them asks for them with [`Secrets::app`].
+    #[must_use]
+    pub fn remembered(&self, id: &SecretId, now: Time) -> Option<Arc<AppSecrets>> {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(id).filter(|known| now < known.fetched.plus(LONGEST)).map(|known| Arc::clone(&known.secrets))
+    }
+
+    /// Whether a secret could not be had a few seconds ago, so that it is not worth asking for it again on a mere guess.
+    #[must_use]
+    pub fn was_missed(&self, id: &SecretId, now: Time) -> bool {
+        let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.get(id).is_some_and(|missed| now < missed.plus(WITHOUT))
+    }
+
     async fn fetch(&self, id: &SecretId, now: Time) -> Result<Arc<AppSecrets>, SecretsError> {
+        let fetched = self.ask(id, now).await;
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        match fetched {
+            Ok(_) => drop(missed.remove(id)),
+            Err(_) => drop(missed.insert(id.clone(), now)),
+        }
+        fetched
+    }
+
+    async fn ask(&self, id: &SecretId, now: Time) -> Result<Arc<AppSecrets>, SecretsError> {
         let answer = self.client.get_secret_value().secret_id(id.as_str()).send().await;
         let text = answer.map_err(|error| unavailable(id, &error))?.secret_string;
         let secrets: Option<AppSecrets> = text.and_then(|text| serde_json::from_str(&text).ok());

@@ -132,7 +132,7 @@ impl Confirmation {
     /// another tenant's number never speaks for this one.
     async fn access_token(&self, claimed: &Pending, now: Time) -> Result<Option<String>, StoreError> {
         let OutboxItem { tenant, channel, .. } = &claimed.item;
-        let found = self.store.channels([channel], now).await?.remove(channel);
+        let found = self.store.channel(channel, now).await?;
         let Some(found) = found.filter(|found| found.tenant == *tenant) else {
             tracing::warn!(%tenant, %channel, "a confirmation from a channel that is not the tenant's has to wait");
             return Ok(None);

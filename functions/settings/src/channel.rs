@@ -6,9 +6,10 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use consent::channel::Channel;
 use consent::http::{Body, Fields, Problem, User};
 use consent::id::{ChannelId, InvalidChannelId};
-use consent::store::{Channel, RegisterError};
+use consent::store::RegisterError;
 use serde::Serialize;
 
 use crate::App;
@@ -36,7 +37,7 @@ pub async fn register(
     let (id, channel) = body.required()?.make(|fields| channel(&id, fields))?;
     match app.store.register_channel(&id, &channel, app.clock.now()).await {
         Ok(()) => {}
-        Err(taken @ RegisterError::Taken) => {
+        Err(taken @ RegisterError::Taken(_)) => {
             return Err(Problem::new(StatusCode::CONFLICT, format!("Nothing was changed: {taken}.")));
         }
         Err(RegisterError::Store(error)) => return Err(error.into()),
@@ -48,6 +49,20 @@ pub async fn register(
         display_phone_number: channel.display_phone_number,
         secret_id: channel.secret_id.map(String::from),
     }))
+}
+
+/// `DELETE /channels/{phone_number_id}`: a channel that is nobody's already stays so.
+pub async fn release(
+    State(app): State<App>,
+    User(_): User,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    let Path(id) = path.map_err(|rejection| Problem::field("phone_number_id", rejection.body_text()))?;
+    let id: ChannelId =
+        id.parse().map_err(|error: InvalidChannelId| Problem::field("phone_number_id", error.to_string()))?;
+    app.store.release_channel(&id, app.clock.now()).await?;
+    tracing::info!(channel = %id, "a channel was taken back");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn channel(id: &str, fields: &mut Fields) -> Option<(ChannelId, Channel)> {

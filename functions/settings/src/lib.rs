@@ -17,7 +17,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/settings", get(saved::show).put(saved::save))
         .route("/settings/test", post(tester::test))
-        .route("/channels/{phone_number_id}", put(channel::register))
+        .route("/channels/{phone_number_id}", put(channel::register).delete(channel::release))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(map_response(private))

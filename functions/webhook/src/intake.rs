@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 
+use consent::channel::Extent;
 use consent::contact::Source;
 use consent::count;
 use consent::decision::{Decision, MessageTime, decide_wish};
@@ -30,8 +31,8 @@ const WORDS_BYTES: usize = 1024;
 /// reasons apply, the first in this order is the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Postponed {
-    /// The secret of the update's channel can't be read.
-    SecretUnavailable,
+    /// The update's channel or its secret can't be read.
+    Unavailable,
     /// Nobody has registered the channel.
     UnknownChannel,
     /// The channel's own secret did not sign the body.
@@ -59,13 +60,19 @@ pub async fn take_in(
     let mut waiting: HashMap<TenantId, Vec<(Postponed, Incoming)>> = HashMap::new();
     let mut postponed = None;
     for update in findings.updates {
-        let incoming = Incoming::new(update, now);
-        match channels.owner(&incoming.update.channel) {
-            Owner::Tenant(tenant) => tenants.entry(tenant.clone()).or_default().push(incoming),
-            Owner::Unproven(tenant, why) => waiting.entry(tenant.clone()).or_default().push((why, incoming)),
-            Owner::Nobody if incoming.sighting.is_none() => lost(&incoming),
-            Owner::Nobody if incoming.may_count() => postponed = first(postponed, Some(Postponed::UnknownChannel)),
-            Owner::Nobody | Owner::Ignored => {}
+        let owner = channels.owner(&update.channel, update.at(now));
+        let incoming = |extent| Incoming::new(update, extent, now);
+        match owner {
+            Owner::Tenant(tenant, extent) => tenants.entry(tenant.clone()).or_default().push(incoming(extent)),
+            Owner::Unproven(tenant, extent, why) => {
+                waiting.entry(tenant.clone()).or_default().push((why, incoming(extent)));
+            }
+            Owner::Unknown(why) => match incoming(Extent::All) {
+                incoming if incoming.sighting.is_none() => lost(&incoming),
+                incoming if incoming.may_count() => postponed = first(postponed, Some(why)),
+                _ => {}
+            },
+            Owner::Ignored => {}
         }
     }
     let each = tenants.into_iter().map(|(id, incoming)| take_in_tenant(store.tenant(&id), incoming, now));
@@ -85,6 +92,8 @@ fn first(one: Option<Postponed>, other: Option<Postponed>) -> Option<Postponed> 
 /// An update with the time that it counts at and its place in the history.
 struct Incoming {
     update: Update,
+    /// Whether it counts at all, where it is no opt-out and no stop.
+    extent: Extent,
     /// Who it is about; none if that can't be told.
     sighting: Option<Sighting>,
     time: MessageTime,
@@ -92,7 +101,7 @@ struct Incoming {
 }
 
 impl Incoming {
-    fn new(update: Update, now: Time) -> Self {
+    fn new(update: Update, extent: Extent, now: Time) -> Self {
         let time = MessageTime::judge(update.seconds, now);
         let key = time.key(&update.id);
         let sighting = update.sender.as_ref().map(|sender| Sighting {
@@ -104,7 +113,7 @@ impl Incoming {
             at: Some(time.taught(now)),
             joins_at: time.joins(None, now),
         });
-        Self { update, sighting, time, key }
+        Self { update, extent, sighting, time, key }
     }
 
     fn id(&self) -> &EventId {
@@ -131,17 +140,21 @@ impl Incoming {
         has_time && self.event(settings, now, now).is_some()
     }
 
-    /// What it asks for, if it asks for anything.
+    /// What it asks for, if it asks for anything that counts.
     fn wish(&self, settings: &Settings) -> Option<Wish> {
-        match &self.update.content {
+        let wish = match &self.update.content {
             Content::Words(said) => heard(settings, said).map(|heard| heard.wish),
             Content::Control(wish) => Some(*wish),
             Content::Moved(_) => None,
-        }
+        };
+        wish.filter(|wish| self.extent == Extent::All || *wish == Wish::OptOut)
     }
 
-    /// The event that it is, at the time that counts, if it is more than words.
+    /// The event that it is, at the time that counts, if it is more than words and counts.
     fn event(&self, settings: &Settings, at: Time, now: Time) -> Option<Event> {
+        if self.extent == Extent::Restrictions && self.wish(settings) != Some(Wish::OptOut) {
+            return None;
+        }
         let event = Event {
             channel: Some(self.update.channel.clone()),
             ..Event::new(Kind::ProviderStop, Source::Provider, "customer", self.key.clone(), at, now)
@@ -213,7 +226,8 @@ async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> R
             continue;
         };
         let event = incoming.event(&settings, at, now);
-        if event.is_none() && sighting.ids.iter().count() < 2 {
+        let teaches = incoming.extent == Extent::All && sighting.ids.iter().count() > 1;
+        if event.is_none() && !teaches {
             continue;
         }
         let sighting = Sighting { joins_at: incoming.time.joins(wish, now), ..sighting.clone() };

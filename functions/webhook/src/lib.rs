@@ -23,10 +23,10 @@ use axum::routing::get;
 use consent::clock::Clock;
 use consent::count;
 use consent::http::Problem;
-use consent::id::{ChannelId, InvalidChannelId, SecretId};
+use consent::id::{ChannelId, InvalidChannelId};
 use consent::log::Metric;
 use consent::secrets::{Secrets, SecretsError};
-use consent::store::{Channel, Store, StoreError};
+use consent::store::{Store, StoreError};
 use serde::Deserialize;
 
 use envelope::Body;
@@ -48,13 +48,6 @@ pub struct App {
     pub ignored_channels: BTreeSet<ChannelId>,
     /// The time.
     pub clock: Clock,
-}
-
-impl App {
-    /// The name of the secret that has to sign updates on a channel.
-    fn secret_of<'a>(&'a self, channel: &'a Channel) -> &'a SecretId {
-        channel.secret_id.as_ref().unwrap_or(self.secrets.default_id())
-    }
 }
 
 /// Reads the channels that are not ours, as `IGNORED_CHANNELS` lists them: `phone_number_id`s, separated by commas.
@@ -116,12 +109,12 @@ async fn receive(
 ) -> Result<StatusCode, WebhookError> {
     let body = body?;
     let now = app.clock.now();
-    let signature = headers.get(signature::HEADER).ok_or(WebhookError::Unsigned)?;
-    let signature = Signature::parse(signature.as_bytes()).ok_or(WebhookError::BadSignature)?;
+    let signature = headers.get(signature::HEADER).and_then(|header| Signature::parse(header.as_bytes()));
+    let signature = signature.ok_or(WebhookError::Unsigned)?;
     let mut seal = Seal::new(&app, signature, &body, now);
     seal.verify().await?;
     let findings = meta::findings(&Body::new(&body)).map_err(|_| WebhookError::NotJson)?;
-    let channels = seal.channels(&findings.channels).await?;
+    let channels = seal.channels(&findings.channels, &findings.times(now)).await?;
     match intake::take_in(&app.store, findings, &channels, now).await? {
         None => Ok(StatusCode::OK),
         Some(postponed) => Err(WebhookError::Postponed(postponed)),
@@ -133,9 +126,9 @@ async fn receive(
 enum WebhookError {
     #[error("the body could not be received")]
     Body(#[from] BytesRejection),
-    #[error("the body has no signature")]
+    #[error("there is no well-formed signature")]
     Unsigned,
-    #[error("the signature is not one of ours")]
+    #[error("the signature is not by a secret of ours")]
     BadSignature,
     #[error("the body is signed, but not JSON")]
     NotJson,
@@ -154,7 +147,8 @@ impl IntoResponse for WebhookError {
             // Anybody can send such a request. WhatsApp signs, so only a signature that is not ours may be an opt-out.
             Self::Unsigned => {
                 count!(info, Metric::Unsigned, "a webhook without a signature");
-                Problem::new(StatusCode::UNAUTHORIZED, "The header `X-Hub-Signature-256` is missing: sign the body.")
+                let detail = "The header `X-Hub-Signature-256` is missing, or not `sha256=` and 64 hex digits.";
+                Problem::new(StatusCode::UNAUTHORIZED, detail)
             }
             Self::BadSignature => {
                 count!(error, Metric::BadSignature, "a webhook signed by none of our apps");
@@ -164,8 +158,8 @@ impl IntoResponse for WebhookError {
                 count!(error, Metric::BadUpdate, reason = "body is not JSON", "a webhook that can't be read");
                 Problem::new(StatusCode::BAD_REQUEST, "The body is not JSON.")
             }
-            // Logged and counted by channel where it was found.
-            Self::Postponed(Postponed::SecretUnavailable) => {
+            // Counted where it was found.
+            Self::Postponed(Postponed::Unavailable) => {
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Not everything was carried out. Send it again.")
             }
             Self::Postponed(Postponed::UnknownChannel) => Problem::new(

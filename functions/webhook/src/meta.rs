@@ -7,10 +7,12 @@
 use std::collections::BTreeSet;
 
 use consent::callback::Callback;
+use consent::decision::MessageTime;
 use consent::event::Report;
 use consent::id::{ChannelId, ContactId, EventId, cut};
 use consent::identity::Ids;
 use consent::settings::Wish;
+use consent::time::Time;
 use serde_json::Value;
 
 use crate::envelope::{self, Body, Change, Layer};
@@ -33,6 +35,13 @@ pub struct Update {
     pub sender: Option<Sender>,
     /// What it says.
     pub content: Content,
+}
+
+impl Update {
+    /// The time at which it was sent, as far as that can be told.
+    pub fn at(&self, now: Time) -> Time {
+        MessageTime::judge(self.seconds, now).taught(now)
+    }
 }
 
 /// What an update says.
@@ -70,6 +79,20 @@ pub struct Findings {
     pub bad: Vec<&'static str>,
     /// Those among them that are opt-outs to anybody.
     pub lost_opt_outs: Vec<&'static str>,
+}
+
+impl Findings {
+    /// The channels of all that counts for somebody, each with the time that says for whom.
+    pub fn times(&self, now: Time) -> Vec<(&ChannelId, Time)> {
+        let updates = self.updates.iter().map(|update| (&update.channel, update.at(now)));
+        let reports = self.reports.iter().map(|(channel, callback, _)| (channel, sent_at(callback, now)));
+        updates.chain(reports).collect()
+    }
+}
+
+/// The time of the message that a confirmation answered, as far as that can be told: whoever held the channel then sent it.
+pub fn sent_at(callback: &Callback, now: Time) -> Time {
+    Some(callback.entry.time).filter(|time| *time != Time::default()).unwrap_or(now)
 }
 
 /// Bytes of an error's title that are kept, at most.

@@ -11,6 +11,7 @@ use consent::store::{Reported, Store, StoreError, Tenant};
 use consent::time::Time;
 use futures::future::join_all;
 
+use crate::meta::sent_at;
 use crate::seal::{Channels, Owner};
 
 /// Takes note of the reports on the channels that the body speaks for: of all tenants side by side. One that fails
@@ -26,7 +27,7 @@ pub async fn take_note(
 ) -> Result<(), StoreError> {
     let mut tenants: BTreeMap<&TenantId, Vec<(Callback, Report)>> = BTreeMap::new();
     for (channel, callback, report) in reports {
-        if let Owner::Tenant(tenant) = channels.owner(&channel) {
+        if let Owner::Tenant(tenant, _) = channels.owner(&channel, sent_at(&callback, now)) {
             tenants.entry(tenant).or_default().push((callback, report));
         }
     }

@@ -1,16 +1,17 @@
 //! Whose signature a body carries, and for which channels it therefore speaks.
 //!
 //! The secret belongs to a WhatsApp app. Most channels share one; a channel with a secret of its own counts only where
-//! that one signed too. Several secrets may be of one app, each with an access token of its own, so every channel is
-//! checked against its own secret, not against whichever matched first.
+//! that one signed too. Several secrets may be of one app, each with an access token of its own, so every update is
+//! checked against the secret of the tenant that it belongs to, not against whichever matched first.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
+use consent::channel::{Extent, Holders};
 use consent::count;
 use consent::id::{ChannelId, SecretId, TenantId};
 use consent::log::Metric;
-use consent::secrets::SecretsError;
-use consent::store::{Channel, StoreError};
+use consent::store::{Found, StoreError};
 use consent::time::Time;
 use futures::{StreamExt, stream};
 
@@ -19,11 +20,14 @@ use crate::intake::Postponed;
 use crate::signature::Signature;
 use crate::{App, WebhookError, meta};
 
-/// Channels of a body that are looked up before its signature holds, at most.
-const MAX_UNSIGNED_CHANNELS: usize = 50;
-
 /// Secrets that are fetched at a time.
 const AT_ONCE: usize = 16;
+
+/// Secrets of named channels that are fetched before the signature holds, at most.
+const LIKELY: usize = 2;
+
+/// How long all other secrets may take to be fetched before the signature holds. What is fetched stays remembered.
+const GUESSING: Duration = Duration::from_secs(3);
 
 /// A body with its signature.
 pub struct Seal<'a> {
@@ -48,30 +52,75 @@ enum Proof {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner<'a> {
     /// The update counts for this tenant.
-    Tenant(&'a TenantId),
+    Tenant(&'a TenantId, Extent),
     /// The update belongs to this tenant and can't be carried out yet.
-    Unproven(&'a TenantId, Postponed),
-    /// The channel is nobody's.
-    Nobody,
+    Unproven(&'a TenantId, Extent, Postponed),
+    /// The tenant is not known.
+    Unknown(Postponed),
     /// The channel is known not to be ours.
     Ignored,
 }
 
 /// The channels of a body, with what its signature proves of each.
 pub struct Channels<'a> {
-    registered: HashMap<ChannelId, (Channel, Proof)>,
-    ignored: &'a BTreeSet<ChannelId>,
+    found: Found,
+    tried: HashMap<SecretId, Proof>,
+    app: &'a App,
 }
 
 impl Channels<'_> {
-    /// The tenant that an update on a channel belongs to.
-    pub fn owner(&self, channel: &ChannelId) -> Owner<'_> {
-        match self.registered.get(channel) {
-            Some((channel, Proof::Signed)) => Owner::Tenant(&channel.tenant),
-            Some((channel, Proof::NotSigned)) => Owner::Unproven(&channel.tenant, Postponed::ForeignChannel),
-            Some((channel, Proof::Unknown)) => Owner::Unproven(&channel.tenant, Postponed::SecretUnavailable),
-            None if self.ignored.contains(channel) => Owner::Ignored,
-            None => Owner::Nobody,
+    /// The tenant that an update of this time on a channel belongs to.
+    pub fn owner(&self, channel: &ChannelId, at: Time) -> Owner<'_> {
+        let Some(holders) = self.found.channels.get(channel) else { return self.nobody(channel) };
+        let Some(holder) = holders.at(at) else { return self.nobody(channel) };
+        match (self.proof(holder.secret_id), holders.current()) {
+            (Proof::Signed, _) => Owner::Tenant(holder.tenant, holder.extent),
+            (Proof::Unknown, _) => Owner::Unproven(holder.tenant, holder.extent, Postponed::Unavailable),
+            // It was written while another tenant held the channel, but never to that tenant's app: as in a time when
+            // nobody held it.
+            (Proof::NotSigned, Some(current))
+                if current.tenant != *holder.tenant && self.proof(current.secret_id.as_ref()) == Proof::Signed =>
+            {
+                Owner::Tenant(&current.tenant, Extent::Restrictions)
+            }
+            (Proof::NotSigned, _) => Owner::Unproven(holder.tenant, holder.extent, Postponed::ForeignChannel),
+        }
+    }
+
+    fn nobody(&self, channel: &ChannelId) -> Owner<'_> {
+        if self.found.unreadable.contains(channel) {
+            Owner::Unknown(Postponed::Unavailable)
+        } else if self.app.ignored_channels.contains(channel) {
+            Owner::Ignored
+        } else {
+            Owner::Unknown(Postponed::UnknownChannel)
+        }
+    }
+
+    /// Whether a secret signed the body, as far as it was tried. Without a secret of its own a channel has the shared one.
+    fn proof(&self, own: Option<&SecretId>) -> Proof {
+        let secret = own.unwrap_or(self.app.secrets.default_id());
+        self.tried.get(secret).copied().unwrap_or(Proof::Unknown)
+    }
+
+    /// Counts the channels that need somebody's attention.
+    fn count(&self, named: &BTreeSet<ChannelId>) {
+        for channel in named {
+            let current = self.found.channels.get(channel).and_then(Holders::current);
+            match current.map(|current| self.proof(current.secret_id.as_ref())) {
+                Some(Proof::NotSigned) => {
+                    count!(error, Metric::ForeignChannel, %channel, "updates signed by an app of another channel");
+                }
+                // The secret that can't be read is counted by itself.
+                Some(Proof::Signed | Proof::Unknown) => {}
+                None => match self.nobody(channel) {
+                    Owner::Unknown(Postponed::Unavailable) => {
+                        count!(error, Metric::StoreUnavailable, %channel, "updates on a channel whose item can't be read");
+                    }
+                    Owner::Ignored => {}
+                    _ => count!(error, Metric::UnknownChannel, %channel, "updates on a channel that nobody registered"),
+                },
+            }
         }
     }
 }
@@ -82,69 +131,118 @@ impl<'a> Seal<'a> {
         Self { app, signature, body, now, tried: HashMap::new() }
     }
 
-    /// Makes sure that some secret of ours signed the body: the shared one, or the own one of a channel that it names.
+    /// Makes sure that some secret of ours signed the body.
     ///
-    /// A secret that can't be had signs nothing for now. Only where no other did is it the reason to refuse.
+    /// Secrets that are remembered are tried without asking anybody. Then those are fetched that the channels named in the
+    /// body make likely, for which at most two items of the table are read, and last all others.
     pub async fn verify(&mut self) -> Result<(), WebhookError> {
-        let mut missing = None;
-        match self.is_by(&self.app.secrets.default_id().clone()).await {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(error) => missing = Some(error),
-        }
-        let mut named = meta::channels(&Body::new(self.body));
-        named.truncate(MAX_UNSIGNED_CHANNELS);
-        let channels = self.app.store.channels(&named, self.now).await?;
-        for own in channels.into_values().filter_map(|channel| channel.secret_id) {
-            match self.is_by(&own).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(error) => missing = Some(error),
-            }
-        }
-        Err(missing.map_or(WebhookError::BadSignature, WebhookError::Secrets))
-    }
-
-    /// What the signature proves of each of these channels.
-    pub async fn channels(&mut self, named: &BTreeSet<ChannelId>) -> Result<Channels<'a>, StoreError> {
-        let mut channels = self.app.store.channels(named, self.now).await?;
-        self.try_secrets(channels.values()).await;
-        // Before anything is turned away, what is remembered of its channel is looked at again.
-        let doubtful: Vec<&ChannelId> =
-            channels.iter().filter(|(_, channel)| self.proof(channel) != Proof::Signed).map(|(id, _)| id).collect();
-        if !doubtful.is_empty() {
-            let fresh = self.app.store.fresh_channels(doubtful, self.now).await?;
-            self.try_secrets(fresh.values()).await;
-            channels.extend(fresh);
-        }
-        let ignored = &self.app.ignored_channels;
-        for channel in named.iter().filter(|channel| !channels.contains_key(channel) && !ignored.contains(channel)) {
-            count!(error, Metric::UnknownChannel, %channel, "updates on a channel that nobody registered");
-        }
-        let registered: HashMap<ChannelId, (Channel, Proof)> =
-            channels.into_iter().map(|(id, channel)| (id, (channel.clone(), self.proof(&channel)))).collect();
-        for (channel, _) in registered.iter().filter(|(_, (_, proof))| *proof == Proof::NotSigned) {
-            count!(error, Metric::ForeignChannel, %channel, "updates signed by an app of another channel");
-        }
-        Ok(Channels { registered, ignored })
-    }
-
-    /// Tries the secrets of some channels. Each that can't be had is logged and holds up no other.
-    async fn try_secrets(&mut self, channels: impl IntoIterator<Item = &Channel>) {
         let (app, now) = (self.app, self.now);
-        let is_open = |secret: &SecretId| !matches!(self.tried.get(secret), Some(Proof::Signed | Proof::NotSigned));
-        let secrets: HashSet<SecretId> =
-            channels.into_iter().map(|channel| app.secret_of(channel).clone()).filter(is_open).collect();
+        let default = app.secrets.default_id();
+        let named = meta::channels(&Body::new(self.body));
+        let known = app.store.remembered_signers(&named, now);
+        let remembered = self.remembered([default].into_iter().chain(&known.named).chain(&known.listed));
+        if self.is_by(remembered).await {
+            return Ok(());
+        }
+        let likely = self.likely(known.named.clone());
+        if self.is_by(likely.into_iter().chain([default.clone()])).await {
+            return Ok(());
+        }
+        let read = app.store.signers(&named, now).await?;
+        let remembered = self.remembered(read.named.iter().chain(&read.listed));
+        if self.is_by(remembered).await {
+            return Ok(());
+        }
+        let likely = self.likely(read.named.clone());
+        if self.is_by(likely).await {
+            return Ok(());
+        }
+        let is_new = |id: &SecretId| app.secrets.remembered(id, now).is_none() && !app.secrets.was_missed(id, now);
+        let others: Vec<SecretId> = read.listed.into_iter().filter(is_new).collect();
+        let _ = tokio::time::timeout(GUESSING, self.try_secrets(others.into_iter().collect())).await;
+        if self.is_signed() {
+            return Ok(());
+        }
+        // A secret that can't be read signs nothing for now. Where it may well be the one, that is no bad signature.
+        let mut likely = [default].into_iter().chain(&known.named).chain(&read.named);
+        if likely.any(|id| self.tried.get(id) == Some(&Proof::Unknown)) {
+            return Err(WebhookError::Postponed(Postponed::Unavailable));
+        }
+        Err(WebhookError::BadSignature)
+    }
+
+    /// What the signature proves of the channels of a body, whose updates are of these times.
+    pub async fn channels(
+        mut self,
+        named: &BTreeSet<ChannelId>,
+        updates: &[(&ChannelId, Time)],
+    ) -> Result<Channels<'a>, StoreError> {
+        let app = self.app;
+        let mut found = app.store.channels(named, self.now).await?;
+        self.try_holders(&found, updates).await;
+        let mut channels = Channels { found, tried: self.tried.clone(), app };
+        // Before anything is turned away, what is remembered of its channel is looked at again.
+        let is_doubtful =
+            |(channel, at): &&(&ChannelId, Time)| matches!(channels.owner(channel, *at), Owner::Unproven(..));
+        let doubtful: HashSet<&ChannelId> = updates.iter().filter(is_doubtful).map(|(channel, _)| *channel).collect();
+        if !doubtful.is_empty() {
+            found = app.store.fresh_channels(doubtful, self.now).await?;
+            self.try_holders(&found, updates).await;
+            channels.found.channels.extend(found.channels);
+            channels.found.unreadable.extend(found.unreadable);
+            channels.tried = self.tried;
+        }
+        channels.count(named);
+        Ok(channels)
+    }
+
+    /// Tries the secrets of whoever holds the channels, and of whoever did when an update was written.
+    async fn try_holders(&mut self, found: &Found, updates: &[(&ChannelId, Time)]) {
+        let default = self.app.secrets.default_id();
+        let current = found.channels.values().filter_map(Holders::current).map(|channel| channel.secret_id.as_ref());
+        let then = updates.iter().filter_map(|(channel, at)| found.channels.get(channel)?.at(*at));
+        let secrets = current.chain(then.map(|holder| holder.secret_id)).map(|own| own.unwrap_or(default).clone());
+        self.try_secrets(secrets.collect()).await;
+    }
+
+    /// The one among these secrets that signed the body, as far as they are remembered.
+    fn remembered<'s>(&self, mut secrets: impl Iterator<Item = &'s SecretId>) -> Option<SecretId> {
+        let secrets_of = |id| self.app.secrets.remembered(id, self.now);
+        secrets.find(|id| secrets_of(id).is_some_and(|secrets| self.is_of(&secrets.app_secret))).cloned()
+    }
+
+    /// Some of these secrets that were not tried yet.
+    fn likely(&self, secrets: Vec<SecretId>) -> Vec<SecretId> {
+        secrets.into_iter().filter(|secret| !self.tried.contains_key(secret)).take(LIKELY).collect()
+    }
+
+    /// Whether one of these secrets, or of those that were tried before, signed the body. What is not remembered is fetched.
+    async fn is_by(&mut self, secrets: impl IntoIterator<Item = SecretId>) -> bool {
+        self.try_secrets(secrets.into_iter().collect()).await;
+        self.is_signed()
+    }
+
+    /// Whether one of the secrets that were tried signed the body.
+    fn is_signed(&self) -> bool {
+        self.tried.values().any(|proof| *proof == Proof::Signed)
+    }
+
+    /// Tries some secrets. Each that can't be had is counted and holds up no other.
+    async fn try_secrets(&mut self, secrets: HashSet<SecretId>) {
+        let (app, now) = (self.app, self.now);
+        let untried = secrets.into_iter().filter(|secret| !self.tried.contains_key(secret));
         let fetch = async |secret: SecretId| {
             let fetched = app.secrets.app(&secret, now).await;
             (secret, fetched)
         };
-        let fetched: Vec<_> = stream::iter(secrets).map(fetch).buffer_unordered(AT_ONCE).collect().await;
-        for (secret, fetched) in fetched {
+        let untried: Vec<SecretId> = untried.collect();
+        let mut fetched = stream::iter(untried).map(fetch).buffer_unordered(AT_ONCE);
+        while let Some((secret, fetched)) = fetched.next().await {
             let proof = match fetched {
-                Ok(secrets) => self.compare(&secrets.app_secret),
+                Ok(secrets) if self.is_of(&secrets.app_secret) => Proof::Signed,
+                Ok(_) => Proof::NotSigned,
                 Err(error) => {
-                    count!(error, Metric::SecretsUnavailable, %error, "a channel's updates have to wait");
+                    count!(error, Metric::SecretsUnavailable, %error, "a secret that updates are checked with can't be read");
                     Proof::Unknown
                 }
             };
@@ -152,20 +250,7 @@ impl<'a> Seal<'a> {
         }
     }
 
-    /// Whether a channel's secret signed the body, as far as it was tried.
-    fn proof(&self, channel: &Channel) -> Proof {
-        self.tried.get(self.app.secret_of(channel)).copied().unwrap_or(Proof::Unknown)
-    }
-
-    fn compare(&self, app_secret: &str) -> Proof {
-        if self.signature.is_of(self.body, app_secret) { Proof::Signed } else { Proof::NotSigned }
-    }
-
-    /// Whether a secret signed the body.
-    async fn is_by(&mut self, secret: &SecretId) -> Result<bool, SecretsError> {
-        let secrets = self.app.secrets.app(secret, self.now).await?;
-        let proof = self.compare(&secrets.app_secret);
-        self.tried.insert(secret.clone(), proof);
-        Ok(proof == Proof::Signed)
+    fn is_of(&self, app_secret: &str) -> bool {
+        self.signature.is_of(self.body, app_secret)
     }
 }

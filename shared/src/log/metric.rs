@@ -89,7 +89,7 @@ metrics! {
     UnknownChannel "unknown_channel" ["webhook"],
     /// An opt-out without a sender.
     UnreadableOptOut "unreadable_opt_out" ["webhook"],
-    /// A webhook without a signature. WhatsApp signs all of its own.
+    /// A webhook without a well-formed signature. WhatsApp signs all of its own.
     Unsigned "unsigned" ["webhook"],
     /// A wish that changed nothing.
     WishWithoutEffect "wish_without_effect" [],

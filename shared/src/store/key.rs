@@ -23,6 +23,10 @@ impl Key {
         Self { pk: format!("CHANNEL#{id}"), sk: "CHANNEL".to_owned() }
     }
 
+    pub(super) fn secrets() -> Self {
+        Self { pk: "SECRETS".to_owned(), sk: "SECRETS".to_owned() }
+    }
+
     pub(super) fn settings(tenant: &TenantId) -> Self {
         Self { pk: format!("T#{tenant}"), sk: "SETTINGS".to_owned() }
     }
@@ -97,6 +101,7 @@ mod tests {
         let key = HistoryKey { time: Time::from_millis(5), id: event.clone() };
         let text = |key: Key| format!("{} {}", key.pk, key.sk);
         assert_eq!(text(Key::channel(&"106".parse().unwrap())), "CHANNEL#106 CHANNEL");
+        assert_eq!(text(Key::secrets()), "SECRETS SECRETS");
         assert_eq!(text(Key::settings(&tenant)), "T#demo SETTINGS");
         assert_eq!(text(Key::contact(&tenant, &contact)), format!("T#demo#C#{shard} +14155550123"));
         assert_eq!(text(Key::suppression(&tenant, &contact)), format!("T#demo#S#{shard} +14155550123"));

@@ -15,17 +15,18 @@ mod outbox;
 mod place;
 mod report;
 mod request;
+mod secret_list;
 mod series;
 mod settings;
 mod suppression;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
 
 pub use briefing::Briefing;
 pub use change::{Change, Wanted};
-pub use channel::{Channel, RegisterError};
+pub use channel::{Found, RegisterError, Signers};
 pub use history::HistoryPage;
 pub use list::{ContactPage, Position};
 pub use outbox::{OutboxItem, Pending};
@@ -40,7 +41,7 @@ use crate::id::TenantId;
 pub struct Store {
     client: Client,
     table: Arc<str>,
-    channels: Arc<channel::Cache>,
+    channels: Arc<Mutex<channel::Cache>>,
 }
 
 impl Store {

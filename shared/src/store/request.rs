@@ -134,11 +134,25 @@ impl Store {
         values: impl IntoIterator<Item = (String, AttributeValue)>,
         condition: Condition,
     ) -> TransactWriteItem {
+        self.update_named(key, expression, [], values, condition)
+    }
+
+    /// An update whose expression has placeholders for names of attributes as well.
+    pub(super) fn update_named(
+        &self,
+        key: Key,
+        expression: &str,
+        names: impl IntoIterator<Item = (String, String)>,
+        values: impl IntoIterator<Item = (String, AttributeValue)>,
+        condition: Condition,
+    ) -> TransactWriteItem {
         let (condition, expected) = condition.expression();
+        let names: HashMap<String, String> = names.into_iter().collect();
         let update = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(key.into_item()))
             .update_expression(expression)
+            .set_expression_attribute_names((!names.is_empty()).then_some(names))
             .set_expression_attribute_values(Some(values.into_iter().chain(expected.unwrap_or_default()).collect()))
             .set_condition_expression(condition)
             .build()
@@ -168,6 +182,8 @@ pub(super) enum Condition {
     Absent,
     /// It is there.
     Present,
+    /// It is there, as a version of this system wrote it that counted no versions of such items.
+    Unversioned,
     /// It has this number in this attribute.
     Equals(&'static str, i64),
 }
@@ -178,6 +194,7 @@ impl Condition {
             Self::Always => (None, None),
             Self::Absent => (Some("attribute_not_exists(pk)".to_owned()), None),
             Self::Present => (Some("attribute_exists(pk)".to_owned()), None),
+            Self::Unversioned => (Some("attribute_exists(pk) AND attribute_not_exists(version)".to_owned()), None),
             Self::Equals(name, number) => {
                 let values = HashMap::from([(":expected".to_owned(), AttributeValue::N(number.to_string()))]);
                 (Some(format!("{name} = :expected")), Some(values))

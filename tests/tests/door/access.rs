@@ -9,11 +9,12 @@ use tests::{SCOPES, World};
 const SHEENA: &str = "14155550123";
 
 /// Every route of the dashboard, with the one scope that it takes.
-const ROUTES: [(Method, &str, &str); 13] = [
+const ROUTES: [(Method, &str, &str); 14] = [
     (Method::GET, "/settings", "consent/read"),
     (Method::PUT, "/settings", "consent/admin"),
     (Method::POST, "/settings/test", "consent/read"),
     (Method::PUT, "/channels/200", "consent/platform"),
+    (Method::DELETE, "/channels/200", "consent/platform"),
     (Method::GET, "/contacts", "consent/read"),
     (Method::GET, "/contacts/14155550123", "consent/read"),
     (Method::PUT, "/contacts/14155550123/consent", "consent/write"),
