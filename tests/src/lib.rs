@@ -11,6 +11,7 @@
 mod calls;
 pub mod cost;
 mod counted;
+pub mod model;
 mod requests;
 mod stream;
 mod whatsapp;

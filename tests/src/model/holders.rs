@@ -1,0 +1,147 @@
+//! Who held which id when, as all that was told so far tells it in the order of its own time.
+//!
+//! A person has one number and one user id at a time. Each id has its runs, one after the other, each of one person:
+//! - A message with both ids is of a person who goes by both from then on, and has left other numbers.
+//! - News of a change ends the run of the old id; the person goes by the new one from then on.
+//! - By either, a number at which another user id is known gets a new holder: the run ends, and a new one begins.
+//! - Anybody else who is known at an id to which a person comes is that person.
+//!
+//! An example: `P0+U0 @10`, `P0 moved to P1 @20`, `P0+U1 @30`. U0's person has P0 until 20, and P1 from then on. U1's person has
+//! P0 from 20 on. So what P0 says at 15 is said by U0's person and what it says at 25 by U1's, whenever it is delivered.
+
+use std::collections::BTreeSet;
+
+use super::history::Id;
+
+/// Something that was told of who goes by which ids.
+#[derive(Clone, Debug)]
+pub(super) struct Lesson {
+    /// When it was so: a second.
+    pub(super) second: i64,
+    /// What was told.
+    pub(super) teaches: Teaches,
+    /// Whether somebody whom it concerns was erased since, so that it may be known no more.
+    pub(super) is_forgotten: bool,
+}
+
+/// What is told of who goes by which ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Teaches {
+    /// Somebody goes by both ids, the number first.
+    Both(Id, Id),
+    /// Somebody goes by the second in place of the first.
+    Moved(Id, Id),
+}
+
+/// The runs of all ids.
+pub(super) struct Holders(Vec<Run>);
+
+/// A time for which one person held an id.
+struct Run {
+    id: Id,
+    /// Its first second, which it shares with the run before.
+    from: i64,
+    /// Its last second, which it shares with the run after.
+    until: i64,
+    person: Person,
+    /// Whether somebody is known to have come here.
+    is_held: bool,
+}
+
+/// A number that tells a person from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Person(usize);
+
+impl Holders {
+    /// Puts what was told into the order of time.
+    pub(super) fn of<'a>(lessons: impl Iterator<Item = &'a Lesson>) -> Self {
+        let mut holders = Self(Vec::new());
+        for id in Id::all() {
+            holders.begin(id, i64::MIN);
+        }
+        let mut lessons: Vec<&Lesson> = lessons.collect();
+        lessons.sort_by_key(|lesson| lesson.second);
+        for Lesson { second, teaches, .. } in lessons {
+            match *teaches {
+                Teaches::Both(phone, user) => {
+                    holders.last(user).is_held = true;
+                    let person = holders.last(user).person;
+                    holders.come_to(person, phone, *second);
+                }
+                Teaches::Moved(from, to) => {
+                    let person = holders.last(from).person;
+                    holders.leave(from, *second);
+                    holders.come_to(person, to, *second);
+                }
+            }
+        }
+        holders
+    }
+
+    /// Who goes by an id in a second. In the second of a change it may be either.
+    ///
+    /// Staff who names an id means whoever holds it. Where nobody is known to have come to an id that was left, it may mean
+    /// the person who was there last.
+    pub(super) fn people(&self, id: Id, second: i64, by_staff: bool) -> BTreeSet<Person> {
+        let (mut people, mut before) = (BTreeSet::new(), None);
+        for run in self.0.iter().filter(|run| run.id == id) {
+            if (run.from..=run.until).contains(&second) {
+                people.insert(run.person);
+                people.extend(before.filter(|_| by_staff && !run.is_held));
+            }
+            before = Some(run.person);
+        }
+        people
+    }
+
+    /// The ids by which these people go in a second or later.
+    pub(super) fn ids_since(&self, people: &BTreeSet<Person>, second: i64) -> BTreeSet<Id> {
+        let theirs = self.0.iter().filter(|run| people.contains(&run.person) && run.until >= second);
+        theirs.map(|run| run.id).collect()
+    }
+
+    /// The ids by which a person goes now.
+    pub(super) fn ids_now(&self, person: Person) -> BTreeSet<Id> {
+        self.ids_since(&[person].into(), i64::MAX)
+    }
+
+    /// How many people held an id, one after the other.
+    pub(super) fn count(&self, id: Id) -> usize {
+        self.0.iter().filter(|run| run.id == id).count()
+    }
+
+    /// A person comes to an id.
+    fn come_to(&mut self, person: Person, id: Id, second: i64) {
+        let there = self.last(id).person;
+        let is_known_by_user_id = self.ids_now(there).iter().any(|id| !id.is_phone());
+        if there != person && id.is_phone() && is_known_by_user_id {
+            self.leave(id, second);
+        }
+        let other = self.last(id).person;
+        for run in self.0.iter_mut().filter(|run| run.person == other) {
+            run.person = person;
+        }
+        self.last(id).is_held = true;
+        for left in self.ids_now(person) {
+            if left != id && left.is_phone() == id.is_phone() {
+                self.leave(left, second);
+            }
+        }
+    }
+
+    /// The holder of an id leaves it.
+    fn leave(&mut self, id: Id, second: i64) {
+        self.last(id).until = second;
+        self.begin(id, second);
+    }
+
+    /// A run begins, of nobody who is known.
+    fn begin(&mut self, id: Id, second: i64) {
+        let person = Person(self.0.len());
+        self.0.push(Run { id, from: second, until: i64::MAX, person, is_held: false });
+    }
+
+    fn last(&mut self, id: Id) -> &mut Run {
+        self.0.iter_mut().rfind(|run| run.id == id).expect("every id has a run")
+    }
+}
