@@ -9,7 +9,7 @@ const PATHS: [(&str, &str); 10] = [
     ("/webhooks/whatsapp", "GET, POST"),
     ("/settings", "GET, PUT"),
     ("/settings/test", "POST"),
-    ("/channels/{phone_number_id}", "PUT"),
+    ("/channels/{phone_number_id}", "PUT, DELETE"),
     ("/contacts", "GET"),
     ("/contacts/batch", "POST"),
     ("/contacts/{id}", "GET, DELETE"),

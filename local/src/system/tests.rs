@@ -124,8 +124,8 @@ async fn a_channel_that_another_tenant_has_stays_with_it() {
         .unwrap();
     let elsewhere = DynamoDb::At(first.dynamodb_url().to_owned());
     let second = System::start(Options { dynamodb: elsewhere, ..Options::default() }).await.unwrap();
-    let known = second.store().fresh_channels([&id], second.clock.now()).await.unwrap();
-    assert_eq!(known[&id].tenant.as_str(), "acme");
+    let known = second.store().channel(&id, second.clock.now()).await.unwrap();
+    assert_eq!(known.unwrap().tenant.as_str(), "acme");
 }
 
 #[tokio::test]

@@ -202,7 +202,10 @@ async fn play(
                 let known = expected.iter().any(|(known, ..)| *known == id);
                 if let (Some(time), false) = (time, known) {
                     let effect = model.heed(wish, time);
-                    expected.push((id, effect, effect == "changed" && !wish.control && !model.blocked()));
+                    // That marketing is back would be untrue while WhatsApp's own stop holds.
+                    let is_true = wish.opt_out || !model.stopped();
+                    let confirmed = effect == "changed" && !wish.control && !model.blocked() && is_true;
+                    expected.push((id, effect, confirmed));
                 }
             }
         }
