@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::phone::{InvalidPhone, Phone};
+use crate::time::Time;
 
 /// A business that uses the system: `[A-Za-z0-9_-]{1,36}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -239,6 +240,14 @@ impl EventId {
     #[must_use]
     pub fn stop(&self) -> Self {
         Self::from(format!("stop.{self}"))
+    }
+
+    /// The id of an event that says the same as this one, of which nothing else is known than that what this one did was undone
+    /// at `undone`.
+    #[must_use]
+    pub fn after(&self, undone: Option<Time>) -> Self {
+        let undone = undone.map_or_else(|| "never".to_owned(), |undone| undone.millis().to_string());
+        Self::of_content(format!("{self}\nafter {undone}").as_bytes())
     }
 
     /// The id as text.

@@ -81,7 +81,7 @@ async fn a_method_that_a_path_does_not_have_is_told_those_that_it_has() {
         ("POST", "/contacts/+14155550123/block", "PUT, DELETE"),
         ("DELETE", "/settings", "GET, PUT"),
         ("GET", "/settings/test", "POST"),
-        ("GET", "/channels/106540352242922", "PUT"),
+        ("GET", "/channels/106540352242922", "PUT, DELETE"),
         ("DELETE", "/webhooks/whatsapp", "GET, POST"),
     ] {
         let response = by_default_route(method, path).await;

@@ -140,6 +140,13 @@ impl Incoming {
         has_time && self.event(settings, now, now).is_some()
     }
 
+    /// Whether it may be another update though the history has the very same: a wish to stop, now, without an id of its own
+    /// and without a time.
+    fn may_be_new(&self, wish: Option<Wish>, settings: &Settings) -> bool {
+        let is_heeded = settings.enabled() || matches!(self.update.content, Content::Control(_));
+        wish == Some(Wish::OptOut) && is_heeded && !self.update.has_own_id && self.time == MessageTime::Missing
+    }
+
     /// What it asks for, if it asks for anything that counts.
     fn wish(&self, settings: &Settings) -> Option<Wish> {
         let wish = match &self.update.content {
@@ -197,6 +204,8 @@ struct Heeded {
     places: Vec<HistoryKey>,
     /// What the history says if it makes one contact of two.
     merge: Event,
+    /// Whether the history has the very same already, and nothing tells whether this is that one again.
+    is_ambiguous: bool,
 }
 
 async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> Result<(), StoreError> {
@@ -214,7 +223,9 @@ async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> R
             continue;
         };
         let Some(home) = sighting.ids.home() else { continue };
-        if briefing.has_seen(home, &incoming.key) || !heard_before.insert((home, &incoming.key)) {
+        let is_repeat = briefing.has_seen(home, &incoming.key);
+        let is_ambiguous = is_repeat && incoming.may_be_new(wish, &settings);
+        if (is_repeat && !is_ambiguous) || !heard_before.insert((home, &incoming.key)) {
             continue;
         }
         let at = match wish {
@@ -231,9 +242,9 @@ async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> R
             continue;
         }
         let sighting = Sighting { joins_at: incoming.time.joins(wish, now), ..sighting.clone() };
-        let places = if event.is_some() { incoming.places() } else { Vec::new() };
+        let places = if event.is_some() && !is_ambiguous { incoming.places() } else { Vec::new() };
         let merge = incoming.merge(sighting.joins_at, now);
-        heeded.push(Heeded { sender: sender.clone(), sighting, event, places, merge });
+        heeded.push(Heeded { sender: sender.clone(), sighting, event, places, merge, is_ambiguous });
     }
     tenant.follow(&mut briefing, &heeded.iter().map(|heeded| &heeded.sighting).collect::<Vec<_>>()).await?;
     let people = briefing.by_person(heeded, |heeded| &heeded.sighting);
@@ -264,11 +275,21 @@ async fn postpone(
             continue;
         };
         let is_repeat = incoming.places().iter().any(|place| briefing.has_seen(home, place));
-        if !is_repeat && incoming.counts(&settings, now) {
+        let is_done = is_repeat && (!incoming.may_be_new(wish, &settings) || stands(&briefing, incoming));
+        if !is_done && incoming.counts(&settings, now) {
             postponed = first(postponed, Some(*why));
         }
     }
     Ok(postponed)
+}
+
+/// Whether the earlier one stands of two wishes to stop that can't be told apart.
+fn stands(briefing: &Briefing, incoming: &Incoming) -> bool {
+    let person = incoming.sighting.as_ref().and_then(|sighting| briefing.person(sighting).ok());
+    person.is_some_and(|person| match incoming.update.content {
+        Content::Control(_) => person.contact.provider_stop.holds(),
+        Content::Words(_) | Content::Moved(_) => person.contact.opt_out.holds(),
+    })
 }
 
 /// The tenant's settings. A tenant without any could not even switch keywords off: the defaults, which heed STOP, hold.
@@ -288,10 +309,12 @@ async fn take_in_person(
     heeded: Vec<Heeded>,
     now: Time,
 ) -> Result<(), StoreError> {
-    for Heeded { sender, sighting, event, places, merge } in heeded {
+    for Heeded { sender, sighting, event, places, merge, is_ambiguous } in heeded {
         let wanted = Wanted { sighting: &sighting, places: &places, recipient: Some(&sender.recipient) };
         let decide = |person: &Person| {
-            let decision = match event.clone() {
+            let event =
+                if is_ambiguous { event.clone().and_then(|event| once_more(event, person)) } else { event.clone() };
+            let decision = match event {
                 Some(event) if event.kind == Kind::IdChange && !person.moved => Decision::nothing(&person.contact),
                 Some(event) if event.kind == Kind::IdChange => Decision::note(&person.contact, event),
                 Some(event) => decide_wish(settings, &person.contact, event, &sender.profile),
@@ -304,6 +327,22 @@ async fn take_in_person(
         }
     }
     Ok(())
+}
+
+/// A wish to stop that can't be told from an earlier one, as an event of its own. None while the earlier one stands, since
+/// then there is nothing more to do. Otherwise the customer, or staff, undid that one, and to be lost is worse for a wish to
+/// stop than to be heeded twice. Its id has the time of the undoing in it, so that a repeat of this one finds it standing.
+fn once_more(event: Event, person: &Person) -> Option<Event> {
+    let latch = match event.kind {
+        Kind::OptOut => person.contact.opt_out,
+        Kind::ProviderStop => person.contact.provider_stop,
+        _ => return None,
+    };
+    if latch.holds() {
+        return None;
+    }
+    let key = HistoryKey { id: event.key.id.after(latch.lifted), ..event.key };
+    Some(Event { key, at: event.at.max(latch.lifted.unwrap_or_default()), ..event })
 }
 
 /// Says what an update came to, and counts what staff may have to look at.

@@ -29,6 +29,8 @@ pub struct Update {
     pub channel: ChannelId,
     /// Its id.
     pub id: EventId,
+    /// Whether that is WhatsApp's, and not made of all that it says.
+    pub has_own_id: bool,
     /// When it happened, in whole seconds since 1970; none if that is missing or can't be read.
     pub seconds: Option<i64>,
     /// Whose it is; none if that can't be told.
@@ -286,9 +288,11 @@ impl Reader<'_> {
         match &self.channel {
             Some(channel) => {
                 self.findings.channels.insert(channel.clone());
+                let has_own_id = matches!(id, Id::Own(_));
                 let id = id.among(channel, sender.as_ref());
                 let seconds = update.get("timestamp").and_then(seconds);
-                self.findings.updates.push(Update { channel: channel.clone(), id, seconds, sender, content });
+                let channel = channel.clone();
+                self.findings.updates.push(Update { channel, id, has_own_id, seconds, sender, content });
             }
             // There is no tenant to say what it means, but some things mean the same to everybody.
             None if content.is_opt_out() => self.findings.lost_opt_outs.push("update without a phone_number_id"),

@@ -21,6 +21,7 @@ mod late;
 mod later_version;
 mod leases;
 mod lists;
+mod nameless;
 mod newest_wish;
 mod numbers;
 mod order;
