@@ -10,7 +10,7 @@
 //! first processing. What staff does counts when it is done, and behind everything that stands. A change of a batch counts at
 //! the time of its evidence; an opt-in without evidence releases nobody, an opt-out without evidence counts when it is sent.
 //!
-//! **Whom** it concerns (design 4.1). [`Holders`] tells who held which id at the time of an event. A release frees the ids by
+//! **Whom** it concerns (design 4.1). `Holders` tells who held which id at the time of an event. A release frees the ids by
 //! which its person goes then or later.
 //!
 //! **After an erasure** (design 4.8) everything stands as before, and no message of the customer that is not newer than the
