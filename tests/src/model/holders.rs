@@ -20,7 +20,7 @@ pub(super) struct Lesson {
     pub(super) second: i64,
     /// What was told.
     pub(super) teaches: Teaches,
-    /// Whether somebody whom it concerns was erased since, so that it may be known no more.
+    /// Whether somebody whom it concerns was erased, so that it may not be known.
     pub(super) is_forgotten: bool,
 }
 

@@ -1,6 +1,5 @@
 //! Plays a history through the door, and compares what the system says with what must hold.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -8,8 +7,9 @@ use axum::http::{Method, StatusCode};
 use consent::id::ContactId;
 use serde_json::{Value, json};
 
-use super::history::{Act, Change, Id, Says, Step, Update};
+use super::history::{Act, Change, Id, Step, Update};
 use super::rules::{Model, Reason};
+use super::{report, wire};
 use crate::World;
 
 /// How often a request is made, at most.
@@ -17,10 +17,6 @@ const TRIES: usize = 3;
 
 /// The seconds of a week: older updates are delivered no more.
 const WEEK: i64 = 7 * 86_400;
-
-/// What the campaign filter calls each reason.
-const REASONS: [(Reason, &str); 3] =
-    [(Reason::Blocked, "blocked"), (Reason::ProviderStopped, "provider_stopped"), (Reason::OptedOut, "opted_out")];
 
 /// Something that must not be, and the step in which it was seen.
 #[derive(Clone, Debug)]
@@ -30,9 +26,6 @@ pub struct Violation {
     /// What is wrong.
     pub what: String,
 }
-
-/// Why each id gets no marketing; those that get it are not in it.
-type Skipped = BTreeMap<Id, Reason>;
 
 /// The reasons that the suppression list has for each id.
 type List = BTreeMap<Id, BTreeSet<Reason>>;
@@ -48,6 +41,8 @@ struct Player<'a> {
     model: Model,
     /// What was delivered, by the number of its step.
     delivered: BTreeMap<usize, Vec<Update>>,
+    /// The numbers of the updates that came before the time at which they say that they happened.
+    early: BTreeSet<usize>,
     list: List,
     /// Who was erased, and in which second.
     erased: Vec<(Id, i64)>,
@@ -69,6 +64,7 @@ pub async fn play(world: &World, tenant: usize, history: &[Step]) -> Result<(), 
         now: 0,
         model: Model::default(),
         delivered: BTreeMap::new(),
+        early: BTreeSet::new(),
         list: List::new(),
         erased: Vec::new(),
     };
@@ -85,16 +81,19 @@ impl Player<'_> {
             self.world.clock.advance(Duration::from_secs(seconds));
             self.now = step.second;
         }
+        let mut may_free = step.act.may_free();
         match &step.act {
             Act::Deliver(updates) => {
                 self.deliver(updates).await?;
+                let early = updates.iter().filter(|update| update.second.is_some_and(|second| second > self.now));
+                self.early.extend(early.map(|update| update.number));
                 self.delivered.insert(step.number, updates.clone());
             }
             Act::DeliverAgain(number) => {
                 let updates = self.delivered.get(number).cloned().unwrap_or_default();
-                self.deliver_again(updates).await?;
+                may_free = self.deliver_again(updates).await?;
             }
-            Act::DeliverAllAgain => self.deliver_all_again().await?,
+            Act::DeliverAllAgain => may_free = self.deliver_all_again().await?,
             Act::Switch(id, opts_in) => {
                 let status = if *opts_in { "opted_in" } else { "opted_out" };
                 let path = format!("/contacts/{}/consent", id.shown());
@@ -112,11 +111,11 @@ impl Player<'_> {
             Act::Batch(changes) => self.batch(changes).await?,
             Act::Erase(id) => self.erase(*id).await?,
         }
-        self.look(step.act.may_free(), step.number.is_multiple_of(4)).await
+        self.look(may_free, step.number % 4 == 0).await
     }
 
     async fn deliver(&mut self, updates: &[Update]) -> Result<(), String> {
-        let body = self.body(updates);
+        let body = wire::body(updates, &self.channel, self.begun);
         let mut status = self.world.post_webhook(&body).await;
         // On a machine that is slow for a moment calls of the table run out of time.
         for _ in 1..TRIES {
@@ -134,19 +133,24 @@ impl Player<'_> {
         Ok(())
     }
 
-    async fn deliver_all_again(&mut self) -> Result<(), String> {
+    async fn deliver_all_again(&mut self) -> Result<bool, String> {
         let all = self.delivered.values().flatten().cloned().collect();
         self.deliver_again(all).await
     }
 
-    /// WhatsApp delivers again what is not older than a week.
-    async fn deliver_again(&mut self, mut updates: Vec<Update>) -> Result<(), String> {
+    /// WhatsApp delivers again what is not older than a week. Returns whether that may free anybody: only what comes after an
+    /// erasure from a clock that was ahead may, since nobody knows any more that it counted before.
+    async fn deliver_again(&mut self, mut updates: Vec<Update>) -> Result<bool, String> {
         updates.retain(|update| update.second.is_none_or(|second| self.now - second < WEEK));
-        if updates.is_empty() { Ok(()) } else { self.deliver(&updates).await }
+        if !updates.is_empty() {
+            self.deliver(&updates).await?;
+        }
+        Ok(!self.erased.is_empty() && updates.iter().any(|update| self.early.contains(&update.number)))
     }
 
     async fn batch(&mut self, changes: &[Change]) -> Result<(), String> {
-        let json: Vec<Value> = changes.iter().map(|change| self.change(change)).collect();
+        let time = |second| self.world.shown(self.begun + second);
+        let json: Vec<Value> = changes.iter().map(|change| wire::change(change, time)).collect();
         let body = Some(json!({"changes": json}));
         let report = self.ask(Method::POST, "/contacts/batch", body, &[StatusCode::OK]).await?;
         for (change, result) in changes.iter().zip(report["results"].as_array().into_iter().flatten()) {
@@ -186,7 +190,7 @@ impl Player<'_> {
                 .values()
                 .flatten()
                 .filter(|update| update.ids.contains(id) && update.second.is_some_and(|second| second <= *erased));
-            let older: BTreeSet<String> = older.map(event_id).collect();
+            let older: BTreeSet<String> = older.map(wire::event_id).collect();
             let history = self.history(*id).await?;
             if let Some(event) = history.iter().find(|event| event["id"].as_str().is_some_and(|id| older.contains(id)))
             {
@@ -196,7 +200,8 @@ impl Player<'_> {
         Ok(())
     }
 
-    /// Looks who gets marketing, and compares. What may free nobody has freed nobody.
+    /// Looks who gets marketing: nobody whom the model restricts and, where nothing may have freed anybody, nobody who did not
+    /// get it before.
     async fn look(&mut self, may_free: bool, asks_the_filter: bool) -> Result<(), String> {
         let list = self.list()?;
         for ((id, reason), why) in self.model.restricted() {
@@ -222,48 +227,17 @@ impl Player<'_> {
         Ok(())
     }
 
-    /// Asks the campaign filter about every id, and checks its sums.
-    async fn filter(&self) -> Result<Skipped, String> {
-        let ids: BTreeMap<String, Id> = Id::all().map(|id| (id.shown(), id)).collect();
-        let campaign =
-            json!({"tenant_id": self.tenant, "category": "marketing", "contacts": ids.keys().collect::<Vec<_>>()});
+    /// Asks the campaign filter about every id: why each is skipped who is.
+    async fn filter(&self) -> Result<BTreeMap<Id, Reason>, String> {
+        let contacts: Vec<String> = Id::all().map(Id::shown).collect();
+        let campaign = json!({"tenant_id": self.tenant, "category": "marketing", "contacts": contacts});
         let mut report = self.world.filter(&campaign).await;
         for _ in 1..TRIES {
             if report.is_err() {
                 report = self.world.filter(&campaign).await;
             }
         }
-        let report = report?;
-        let mut skipped = Skipped::new();
-        let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
-        for entry in report["skipped"].as_array().into_iter().flatten() {
-            let id = entry["contact"].as_str().and_then(|contact| ids.get(contact));
-            let reason = REASONS.into_iter().find(|(_, name)| entry["reason"] == *name);
-            let (Some(id), Some((reason, _))) = (id, reason) else {
-                return Err(format!("the filter skips {entry}"));
-            };
-            skipped.insert(*id, reason);
-            *counts.entry(reason).or_default() += 1;
-        }
-        // Most first; of equally many, in the order of the reasons.
-        let mut most: Vec<(Reason, usize)> = counts.iter().map(|(reason, count)| (*reason, *count)).collect();
-        most.sort_by_key(|(_, count)| Reverse(*count));
-        let words = most.iter().map(|(reason, count)| {
-            let name = REASONS.into_iter().find(|(same, _)| same == reason).map_or("", |(_, name)| name);
-            format!("{count} contact{} skipped ({})", if *count == 1 { "" } else { "s" }, name.replace('_', "-"))
-        });
-        let words: Vec<String> = words.collect();
-        let summary = if words.is_empty() { "0 contacts skipped".to_owned() } else { words.join(", ") };
-        let eligible = report["eligible"].as_array().map_or(0, Vec::len);
-        let counted = REASONS
-            .iter()
-            .all(|(reason, name)| report["counts"][name] == counts.get(reason).copied().unwrap_or_default());
-        let adds_up = report["total"] == ids.len()
-            && eligible + skipped.len() == ids.len()
-            && report["counts"]["eligible"] == eligible
-            && counted
-            && report["summary"] == summary;
-        if adds_up { Ok(skipped) } else { Err(format!("the filter's report does not add up: {report}")) }
+        report::skipped(&report?)
     }
 
     /// What the suppression list says of every id, as the table has it.
@@ -289,15 +263,16 @@ impl Player<'_> {
         Ok(Id::all().map(|id| (id, reasons(id))).collect())
     }
 
-    /// The end of a history: contacts and suppression list agree, every id of a person leads to one contact, and all that
-    /// was ever delivered changes nothing when it comes again.
+    /// The end of a history. All that was delivered changes nothing when it comes again, those who were erased have left no
+    /// words, every id of a person leads to one contact, and contacts and suppression list agree.
     async fn end(&mut self) -> Result<(), String> {
-        self.deliver_all_again().await?;
-        self.look(false, true).await?;
+        let may_free = self.deliver_all_again().await?;
+        self.look(may_free, true).await?;
         self.find_no_words().await?;
         self.agree().await
     }
 
+    /// Compares contacts with the suppression list, under every id.
     async fn agree(&self) -> Result<(), String> {
         let mut contacts: BTreeMap<String, Value> = BTreeMap::new();
         for id in Id::all() {
@@ -308,12 +283,12 @@ impl Player<'_> {
         let list = self.list()?;
         for id in Id::all() {
             let contact = &contacts[&id.shown()];
-            if contact["id"].is_null() {
-                continue;
-            }
             let kept = contact["id"].as_str().and_then(|kept| contacts.get(kept));
-            if kept != Some(contact) {
-                return Err(format!("{id} leads to {contact}, and its own id to {kept:?}"));
+            match kept {
+                None if list[&id].is_empty() => continue,
+                None => return Err(format!("{id} is {:?}, and nothing is known of it", list[&id])),
+                Some(kept) if kept == contact => {}
+                Some(kept) => return Err(format!("{id} leads to {contact}, and its own id to {kept}")),
             }
             if contact["id"] != id.shown() && contact["user_id"] != id.shown() {
                 continue;
@@ -345,80 +320,4 @@ impl Player<'_> {
             }
         }
     }
-
-    fn time(&self, second: i64) -> String {
-        self.world.shown(self.begun + second)
-    }
-
-    fn change(&self, change: &Change) -> Value {
-        let mut json =
-            json!({"id": change.id.shown(), "status": if change.opts_in { "opted_in" } else { "opted_out" }});
-        if let Some(second) = change.obtained {
-            json["evidence"] = json!({"text": "paper form", "obtained_at": self.time(second)});
-        }
-        json
-    }
-
-    /// The body with which WhatsApp posts some updates.
-    fn body(&self, updates: &[Update]) -> Value {
-        let changes: Vec<Value> = updates.iter().map(|update| self.webhook_change(update)).collect();
-        json!({"object": "whatsapp_business_account", "entry": [{"id": "102290129340398", "changes": changes}]})
-    }
-
-    fn webhook_change(&self, update: &Update) -> Value {
-        let id = message_id(update);
-        let timestamp = update.second.map(|second| (self.begun + second).to_string());
-        let with_ids = |mut json: Value, phone: &str, user: &str| {
-            for id in &update.ids {
-                json[if id.is_phone() { phone } else { user }] = id.on_the_wire().into();
-            }
-            if let Some(timestamp) = &timestamp {
-                json["timestamp"] = timestamp.as_str().into();
-            }
-            json
-        };
-        let message = |json: Value| ("messages", "messages", with_ids(json, "from", "from_user_id"));
-        let text = |words: &str| message(json!({"id": id, "type": "text", "text": {"body": words}}));
-        let control = |value: &str| {
-            let json = json!({"id": id, "category": "marketing_messages", "value": value});
-            ("user_preferences", "user_preferences", with_ids(json, "wa_id", "user_id"))
-        };
-        let system = |system: Value| json!({"id": id, "type": "system", "system": system});
-        let (field, list, json) = match update.says {
-            Says::Stop => text("STOP"),
-            Says::Start => text("START"),
-            Says::Hello => text("hello"),
-            Says::ProviderStop => control("stop"),
-            Says::ProviderResume => control("resume"),
-            Says::FailedSend => {
-                let json = json!({"id": id, "status": "failed", "errors": [{"code": 131_050, "title": "stopped"}]});
-                ("messages", "statuses", with_ids(json, "recipient_id", "recipient_user_id"))
-            }
-            Says::MovedTo(to @ Id::Phone(_)) => {
-                message(system(json!({"type": "user_changed_number", "wa_id": to.on_the_wire()})))
-            }
-            Says::MovedTo(to @ Id::User(_)) => {
-                let from = update.ids.first().map(|id| id.on_the_wire());
-                let system = system(
-                    json!({"type": "user_changed_user_id", "user_id": to.on_the_wire(), "previous_user_id": from}),
-                );
-                message(system)
-            }
-        };
-        let mut value = json!({"messaging_product": "whatsapp",
-            "metadata": {"display_phone_number": local::DEMO_NUMBER, "phone_number_id": self.channel}});
-        value[list] = json!([json]);
-        json!({"field": field, "value": value})
-    }
-}
-
-/// The id of the message that an update is, or is about.
-fn message_id(update: &Update) -> String {
-    format!("wamid.{}", update.number)
-}
-
-/// The id under which an update stands in the history.
-fn event_id(update: &Update) -> String {
-    let prefix = if update.says == Says::FailedSend { "131050." } else { "" };
-    format!("{prefix}{}", message_id(update))
 }

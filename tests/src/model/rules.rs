@@ -92,14 +92,18 @@ impl Model {
     pub fn hear(&mut self, update: &Update, now: i64) {
         let own = update.second.filter(|second| *second <= now + 300);
         let second = own.unwrap_or(now);
-        let is_erased = self.erasures.iter().any(|erasure| update.ids.iter().any(|id| erasure.ids.contains(id)));
         let is_new = self.heard.insert(update.number);
+        let is_forgotten = self.erasures.iter().any(|erasure| update.ids.iter().any(|id| erasure.ids.contains(id)));
+        // What stands in the history is known again, until it is erased.
+        if !is_new && !is_forgotten && update.says != Says::Hello {
+            return;
+        }
         if let [phone, user] = update.ids[..] {
-            self.learn(second, Teaches::Both(phone, user));
+            self.learn(second, Teaches::Both(phone, user), !is_new && is_forgotten);
         }
         let (reason, restricts) = match update.says {
             Says::Hello => return,
-            Says::MovedTo(id) => return self.learn(second, Teaches::Moved(update.ids[0], id)),
+            Says::MovedTo(id) => return self.learn(second, Teaches::Moved(update.ids[0], id), false),
             Says::Stop => (Reason::OptedOut, true),
             Says::Start => (Reason::OptedOut, false),
             Says::ProviderStop | Says::FailedSend => (Reason::ProviderStopped, true),
@@ -110,8 +114,8 @@ impl Model {
             Some(second) => second.min(now) * 1000,
             None => now * 1000,
         };
-        // Nobody can tell what was erased from what is new: it may free once more, and need not restrict once more.
-        if is_new || (is_erased && !restricts) {
+        // What was erased may free once more, and need not restrict once more.
+        if is_new || !restricts {
             let event = Event { at, second, ..self.event(reason, &update.ids, now, update.to_string()) };
             self.add(restricts, Event { by_staff: false, ..event });
         }
@@ -220,10 +224,10 @@ impl Model {
         }
     }
 
-    fn learn(&mut self, second: i64, teaches: Teaches) {
+    fn learn(&mut self, second: i64, teaches: Teaches, is_forgotten: bool) {
         self.newest = self.newest.max(second * 1000 + 999);
         if !self.lessons.iter().any(|lesson| (lesson.second, lesson.teaches) == (second, teaches)) {
-            self.lessons.push(Lesson { second, teaches, is_forgotten: false });
+            self.lessons.push(Lesson { second, teaches, is_forgotten });
             self.free();
         }
     }
