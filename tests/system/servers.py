@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 LIMIT = 120  # seconds that anything may take; what is well takes a few
 
@@ -20,8 +20,15 @@ class Server:
         self.log = open(logs / f"{name}.log", "w+", encoding="utf-8", errors="replace")
         # A session of its own: a Ctrl-C in the terminal is for this script, which then stops the servers in order.
         self.process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, errors="replace", start_new_session=True)
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
         self.seen = threading.Condition()
         self.lines = []
         self.ended = False

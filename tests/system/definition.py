@@ -10,19 +10,26 @@ import tempfile
 
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEFINITION = ROOT / "statemachines" / "campaign.asl.json"
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 FILTER, SENDER = "${CampaignFilterArn}", "${SenderFunctionArn}"
 
 # Lambda's own errors that pass by themselves.
-TRANSIENT = {"Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException",
-             "Lambda.TooManyRequestsException"}
+TRANSIENT = {
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+}
 # How a call ends of which nobody knows how far it came. Step Functions sees a crash, or a lack of memory, as ExitError.
 CUT_OFF = {"States.Timeout", "Sandbox.Timedout", "Lambda.Unknown", "Runtime.ExitError"}
 # The errors of our own that pass, by task. Adding up the answers reads neither the table nor a list.
-OURS = {"Filter": {"StoreUnavailable", "ObjectUnavailable"}, "Filter again": {"StoreUnavailable", "ObjectUnavailable"},
-        "Report": set()}
+OURS = {
+    "Filter": {"StoreUnavailable", "ObjectUnavailable"},
+    "Filter again": {"StoreUnavailable", "ObjectUnavailable"},
+    "Report": set(),
+}
 # The errors of a sender after which a batch is handed over again.
 OF_SENDER = {"SenderUnavailable", "BatchStale"}
 
@@ -78,8 +85,12 @@ def hand_overs(machine):
         yield "Send: tries again by itself, with the contacts of before"
     if "Send" in reached(batches, "Send", without={"Filter again"}):
         yield "Send: is tried again on another way than through Filter again"
-    again = {error for catch in send["Catch"] for error in catch["ErrorEquals"]
-             if "Filter again" in {catch["Next"]} | reached(batches, catch["Next"], without={"Send"})}
+    again = {
+        error
+        for catch in send["Catch"]
+        for error in catch["ErrorEquals"]
+        if "Filter again" in {catch["Next"]} | reached(batches, catch["Next"], without={"Send"})
+    }
     wanted = TRANSIENT | CUT_OFF | OF_SENDER
     if again != wanted:
         yield f"Send: is tried again after {sorted(again)}, not {sorted(wanted)}"
@@ -121,8 +132,14 @@ def main():
     AmazonStateLanguageParser.parse(whole)
 
     # cfn-lint looks into a definition only where it stands in the template itself.
-    template = {"Resources": {"Campaign": {"Type": "AWS::StepFunctions::StateMachine", "Properties": {
-        "RoleArn": "arn:aws:iam::000000000000:role/campaign", "Definition": json.loads(whole)}}}}
+    template = {
+        "Resources": {
+            "Campaign": {
+                "Type": "AWS::StepFunctions::StateMachine",
+                "Properties": {"RoleArn": "arn:aws:iam::000000000000:role/campaign", "Definition": json.loads(whole)},
+            }
+        }
+    }
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(template, file)
         file.flush()

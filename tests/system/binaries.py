@@ -2,7 +2,7 @@
 """Runs every function as the binary that is deployed, beside the local run, and checks what it answers.
 
 The engine, the secrets and the Graph API are the local run's. The webhook is called over HTTP as Meta calls it; the others
-are invoked with their files from events/. Expects `cargo build --workspace --bins` and the tools of requirements.txt.
+are invoked with their files from events/. Expects `cargo build --workspace --bins` and the tools of `.ci/requirements.txt`.
 """
 
 import base64
@@ -68,8 +68,18 @@ def deliver(name, now=None):
 
 def invoke(function, case):
     """What a function makes of one of its files: its answer, or the text of its error."""
-    command = ["cargo", "lambda", "invoke", function, "--invoke-address", HOST, "--invoke-port", str(FUNCTIONS),
-               "--data-file", f"events/{function}-{case}.json"]
+    command = [
+        "cargo",
+        "lambda",
+        "invoke",
+        function,
+        "--invoke-address",
+        HOST,
+        "--invoke-port",
+        str(FUNCTIONS),
+        "--data-file",
+        f"events/{function}-{case}.json",
+    ]
     done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
     return json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
@@ -91,8 +101,15 @@ def route(function, case):
 def aws(port, *command):
     """Runs the command line of AWS against an endpoint here."""
     keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "us-east-1"}
-    return subprocess.run(["aws", "--endpoint-url", f"http://{HOST}:{port}", *command], cwd=ROOT, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=LIMIT, env=os.environ | keys)
+    return subprocess.run(
+        ["aws", "--endpoint-url", f"http://{HOST}:{port}", *command],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        env=os.environ | keys,
+    )
 
 
 def sent_messages():
@@ -138,7 +155,9 @@ def webhook():
 def campaign_filter():
     answer = invoke("campaign-filter", "marketing")
     counts = answer.get("counts", {}) if isinstance(answer, dict) else {}
-    check("a marketing campaign skips who opted out", (counts.get("eligible"), counts.get("opted_out")) == (2, 1), answer)
+    check(
+        "a marketing campaign skips who opted out", (counts.get("eligible"), counts.get("opted_out")) == (2, 1), answer
+    )
     check("the summary says so", counts and answer.get("summary") == "1 contact skipped (opted-out)", answer)
     answer = invoke("campaign-filter", "utility")
     eligible = answer.get("eligible", []) if isinstance(answer, dict) else []
@@ -150,8 +169,16 @@ def campaign_filter():
     check("an unknown category is InvalidCampaign", "InvalidCampaign" in str(answer), answer)
 
     with tempfile.NamedTemporaryFile("r", suffix=".json") as out:
-        done = aws(API, "lambda", "invoke", "--function-name", "campaign-filter",
-                   "--payload", "file://events/campaign-filter-marketing.json", out.name)
+        done = aws(
+            API,
+            "lambda",
+            "invoke",
+            "--function-name",
+            "campaign-filter",
+            "--payload",
+            "file://events/campaign-filter-marketing.json",
+            out.name,
+        )
         answer = out.read()
     same = done.returncode == 0 and json.loads(answer) == invoke("campaign-filter", "marketing")
     check("the local run's Invoke call answers as the binary does", same, answer or done.stderr)
@@ -164,10 +191,20 @@ def settings():
     check("the tester finds the keyword", (status, body.get("outcome")) == (200, "opt_out"), (status, body))
     status, body = route("settings", "put")
     check("settings are saved", body.get("message") == "Opt-In/Out settings saved successfully", (status, body))
-    for case, wanted in [("put-stale", 412), ("put-malformed-json", 400), ("put-wrong-content-type", 415),
-                         ("put-missing-field", 422), ("get-no-tenant", 401), ("channel-put-taken", 409)]:
+    for case, wanted in [
+        ("put-stale", 412),
+        ("put-malformed-json", 400),
+        ("put-wrong-content-type", 415),
+        ("put-missing-field", 422),
+        ("get-no-tenant", 401),
+        ("channel-put-taken", 409),
+    ]:
         status, body = route("settings", case)
-        check(f"settings-{case} is {wanted}, a problem document", (status, body.get("status")) == (wanted, wanted), (status, body))
+        check(
+            f"settings-{case} is {wanted}, a problem document",
+            (status, body.get("status")) == (wanted, wanted),
+            (status, body),
+        )
     status, body = route("settings", "channel-put-secret")
     check("a number is given to a tenant", (status, body.get("tenant_id")) == (200, "demo"), (status, body))
     status, body = route("settings", "channel-delete-unknown")
@@ -185,9 +222,18 @@ def contacts():
     answer = invoke("campaign-filter", "marketing")
     summary = answer.get("summary") if isinstance(answer, dict) else None
     check("the next campaign goes to it", summary == "0 contacts skipped", answer)
-    for case, wanted in [("unknown-route", 404), ("show-unknown", 404), ("consent-malformed-json", 400), ("list-no-tenant", 401)]:
+    for case, wanted in [
+        ("unknown-route", 404),
+        ("show-unknown", 404),
+        ("consent-malformed-json", 400),
+        ("list-no-tenant", 401),
+    ]:
         status, body = route("contacts", case)
-        check(f"contacts-{case} is {wanted}, a problem document", (status, body.get("status")) == (wanted, wanted), (status, body))
+        check(
+            f"contacts-{case} is {wanted}, a problem document",
+            (status, body.get("status")) == (wanted, wanted),
+            (status, body),
+        )
     for path in ["/settings", "/contacts"]:
         answer = request(FUNCTIONS, "GET", path)
         check(f"GET {path} over plain HTTP is 401", answer[0] == 401, answer)
@@ -204,14 +250,34 @@ def confirmation():
     message = json.loads(event("webhook-text-decorated")["body"])["entry"][0]["changes"][0]["value"]["messages"][0]
     contact, entry = "+" + message["from"], now * 1000
     key = {"pk": {"S": f"T#demo#H#{contact}"}, "sk": {"S": f"{entry:013}#{message['id']}"}}
-    again = aws(DYNAMODB, "dynamodb", "update-item", "--table-name", "consent", "--key", json.dumps(key),
-                "--update-expression", "SET confirmation.#state = :pending", "--condition-expression", "attribute_exists(pk)",
-                "--expression-attribute-names", '{"#state": "state"}',
-                "--expression-attribute-values", '{":pending": {"S": "pending"}}')
+    again = aws(
+        DYNAMODB,
+        "dynamodb",
+        "update-item",
+        "--table-name",
+        "consent",
+        "--key",
+        json.dumps(key),
+        "--update-expression",
+        "SET confirmation.#state = :pending",
+        "--condition-expression",
+        "attribute_exists(pk)",
+        "--expression-attribute-names",
+        '{"#state": "state"}',
+        "--expression-attribute-values",
+        '{":pending": {"S": "pending"}}',
+    )
     shard = hashlib.sha256(message["id"].encode()).hexdigest()[0]
-    item = {"pk": {"S": f"OUTBOX#{shard}"}, "sk": {"S": f"0000000000001#{message['id']}"}, "tenant": {"S": "demo"},
-            "contact": {"S": contact}, "entry": {"N": str(entry)}, "channel": {"S": "106540352242922"},
-            "to": {"S": contact}, "attempt": {"N": "1"}}
+    item = {
+        "pk": {"S": f"OUTBOX#{shard}"},
+        "sk": {"S": f"0000000000001#{message['id']}"},
+        "tenant": {"S": "demo"},
+        "contact": {"S": contact},
+        "entry": {"N": str(entry)},
+        "channel": {"S": "106540352242922"},
+        "to": {"S": contact},
+        "attempt": {"N": "1"},
+    }
     due = aws(DYNAMODB, "dynamodb", "put-item", "--table-name", "consent", "--item", json.dumps(item))
     check("a confirmation can be made due again", again.returncode == due.returncode == 0, again.stderr + due.stderr)
     answer = invoke("confirmation", "schedule")
@@ -228,13 +294,47 @@ def main():
     with tempfile.TemporaryDirectory() as logs:
         try:
             # By --bin and not -p, so that cargo unites features as it did for the build, and builds nothing now.
-            servers.append(Server("local", [
-                "cargo", "run", "--quiet", "--locked", "--bin", "local", "--",
-                "--api", f"{HOST}:{API}", "--dynamodb", f"{HOST}:{DYNAMODB}", "--s3", f"{HOST}:{S3}"], pathlib.Path(logs)))
+            servers.append(
+                Server(
+                    "local",
+                    [
+                        "cargo",
+                        "run",
+                        "--quiet",
+                        "--locked",
+                        "--bin",
+                        "local",
+                        "--",
+                        "--api",
+                        f"{HOST}:{API}",
+                        "--dynamodb",
+                        f"{HOST}:{DYNAMODB}",
+                        "--s3",
+                        f"{HOST}:{S3}",
+                    ],
+                    pathlib.Path(logs),
+                )
+            )
             servers[-1].await_line(lambda line: line == "ready")
-            servers.append(Server("watch", [
-                "cargo", "lambda", "watch", "--ignore-changes", "--locked", "--env-file", "local.env",
-                "--invoke-address", HOST, "--invoke-port", str(FUNCTIONS)], pathlib.Path(logs)))
+            servers.append(
+                Server(
+                    "watch",
+                    [
+                        "cargo",
+                        "lambda",
+                        "watch",
+                        "--ignore-changes",
+                        "--locked",
+                        "--env-file",
+                        "local.env",
+                        "--invoke-address",
+                        HOST,
+                        "--invoke-port",
+                        str(FUNCTIONS),
+                    ],
+                    pathlib.Path(logs),
+                )
+            )
             servers[-1].await_line(lambda line: "starting Runtime server" in line)
             eventually(lambda: is_open(FUNCTIONS), "cargo lambda watch to listen")
             webhook()

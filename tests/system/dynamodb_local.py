@@ -2,7 +2,7 @@
 """Takes the tours of README.md and docs/tour.md on the vendor's DynamoDB Local in place of the embedded engine: cold, over
 HTTP and HTTPS, with and without credentials in the environment.
 
-Needs Java and npm besides the tools of requirements.txt, and expects `cargo build --bin local`.
+Needs Java and npm besides the tools of `.ci/requirements.txt`, and expects `cargo build --bin local`.
 """
 
 import datetime
@@ -24,7 +24,6 @@ import time
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-
 from servers import HOST, ROOT, Server, is_open
 
 PACKAGE = "amplify-dynamodb-simulator@2.9.30"
@@ -47,7 +46,9 @@ def emulator():
     if not (FOLDER / "package").is_dir():
         shutil.rmtree(FOLDER, ignore_errors=True)
         FOLDER.mkdir(parents=True)
-        packed = subprocess.run(["npm", "pack", "--silent", PACKAGE], cwd=FOLDER, check=True, capture_output=True, text=True)
+        packed = subprocess.run(
+            ["npm", "pack", "--silent", PACKAGE], cwd=FOLDER, check=True, capture_output=True, text=True
+        )
         archive = FOLDER / packed.stdout.split()[-1]
         shutil.unpack_archive(archive, FOLDER / "unpacked", "gztar")
         archive.unlink()
@@ -67,16 +68,27 @@ class Front:
     def __init__(self, port, folder):
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "dynamodb-local")])
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = datetime.datetime.now(datetime.UTC)
         hosts = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))])
-        certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-                       .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
-                       .not_valid_after(now + datetime.timedelta(days=1)).add_extension(hosts, False).sign(key, hashes.SHA256()))
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(hosts, False)
+            .sign(key, hashes.SHA256())
+        )
         self.authority = folder / "authority.pem"
         self.authority.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         private = folder / "key.pem"
-        private.write_bytes(key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        private.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(self.authority, private)
         self.behind = port
@@ -91,8 +103,10 @@ class Front:
 
     def relay(self, client):
         try:
-            with self.context.wrap_socket(client, server_side=True) as client, \
-                    socket.create_connection((HOST, self.behind)) as server:
+            with (
+                self.context.wrap_socket(client, server_side=True) as client,
+                socket.create_connection((HOST, self.behind)) as server,
+            ):
                 threading.Thread(target=self.answers, args=[server, client], daemon=True).start()
                 while data := client.recv(65536):
                     server.sendall(data)
@@ -119,7 +133,7 @@ def tour(place, api):
     """The commands of a tour and what they print, block by block."""
     file, begin, end = place
     text = (ROOT / file).read_text(encoding="utf-8")
-    text = text[text.index(begin):text.index(end)]
+    text = text[text.index(begin) : text.index(end)]
     blocks = re.findall(r"^```(sh)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     commands = [index for index, (kind, _) in enumerate(blocks) if kind == "sh"]
     for index in commands:
@@ -139,7 +153,11 @@ def take_tour(place, api):
             continue
         wanted, found = (TIME.sub("<time>", text).split("\n") for text in (wanted, found))
         print(*(f"     {line[:160]}" for line in found if line), sep="\n")
-        check(f"{place[0]}: {shell.strip().splitlines()[0][:70]}", wanted == found, "\n" + "\n".join(difflib.unified_diff(wanted, found)))
+        check(
+            f"{place[0]}: {shell.strip().splitlines()[0][:70]}",
+            wanted == found,
+            "\n" + "\n".join(difflib.unified_diff(wanted, found)),
+        )
     check(f"{place[0]}: all of the tour was taken", len(printed) == len(steps) + 1, done.stderr)
 
 
@@ -149,9 +167,23 @@ def scenario(what, variables, https, place, logs):
     port = free_port()
     folder = emulator()
     # It writes down its installation where it is started.
-    engine = Server(f"dynamodb-local-{port}", [
-        "env", "-C", str(logs), "java", f"-Djava.library.path={folder}/DynamoDBLocal_lib", "-jar", f"{folder}/DynamoDBLocal.jar",
-        "-inMemory", "-disableTelemetry", "-port", str(port)], logs)
+    engine = Server(
+        f"dynamodb-local-{port}",
+        [
+            "env",
+            "-C",
+            str(logs),
+            "java",
+            f"-Djava.library.path={folder}/DynamoDBLocal_lib",
+            "-jar",
+            f"{folder}/DynamoDBLocal.jar",
+            "-inMemory",
+            "-disableTelemetry",
+            "-port",
+            str(port),
+        ],
+        logs,
+    )
     server = None
     try:
         while not is_open(port):
@@ -166,21 +198,51 @@ def scenario(what, variables, https, place, logs):
         environment += [f"{name}={value}" for name, value in variables.items()]
         unset = [part for name in os.environ if name.startswith("AWS_") for part in ("-u", name)]
         binary = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "local"
-        server = Server(f"local-{port}", ["env", *unset, *environment, str(binary), "--api", f"{HOST}:0", "--s3", f"{HOST}:0",
-                                          "--dynamodb", endpoint], logs)
+        server = Server(
+            f"local-{port}",
+            [
+                "env",
+                *unset,
+                *environment,
+                str(binary),
+                "--api",
+                f"{HOST}:0",
+                "--s3",
+                f"{HOST}:0",
+                "--dynamodb",
+                endpoint,
+            ],
+            logs,
+        )
         server.await_line(lambda line: line == "ready")
         print(f"---- {what}: {endpoint}, ready after {time.monotonic() - begun:.1f} s ----")
         api = next(line.split()[1] for line in server.lines if line.startswith("api "))
         if place:
             take_tour(place, api)
         else:
-            stop = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"{api}/local/messages", "-d",
-                                   '{"from": "14155550123", "text": "STOP"}'], capture_output=True, text=True, timeout=60)
+            stop = subprocess.run(
+                [
+                    "curl",
+                    "-s",
+                    "-o",
+                    "/dev/null",
+                    "-w",
+                    "%{http_code}",
+                    f"{api}/local/messages",
+                    "-d",
+                    '{"from": "14155550123", "text": "STOP"}',
+                ],
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
             check(f"{what}: a customer opts out", stop.stdout == "200", stop.stdout)
             end = time.monotonic() + 60
             outbox = ""
             while "+14155550123" not in outbox and time.monotonic() < end:
-                outbox = subprocess.run(["curl", "-s", f"{api}/local/outbox"], capture_output=True, text=True, timeout=60).stdout
+                outbox = subprocess.run(
+                    ["curl", "-s", f"{api}/local/outbox"], capture_output=True, text=True, timeout=60
+                ).stdout
             check(f"{what}: and is told so by way of the table's stream", "+14155550123" in outbox, outbox)
     finally:
         whole_run = failed == 0 and sys.exc_info()[0] is None

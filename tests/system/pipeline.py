@@ -5,12 +5,13 @@ batch is tried.
 moto plays Step Functions: it interprets the definition as it stands. What the state machine calls is the local run: its
 campaign filter by Lambda's Invoke call, its S3, and its webhook for those who stop. The tenant's sender is in here, so that
 it can hold up a campaign at the moments that matter. Expects `cargo build --workspace --bins` and the tools of
-requirements.txt.
+`.ci/requirements.txt`.
 """
 
 import collections
 import concurrent.futures
 import csv
+import functools
 import http.client
 import io
 import json
@@ -26,7 +27,6 @@ import urllib.parse
 import boto3
 from botocore.config import Config
 from moto import mock_aws
-
 from servers import LIMIT, ROOT, Server
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
@@ -58,8 +58,12 @@ class Local:
         self.api = urllib.parse.urlsplit(places["api"]).netloc
         keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "region_name": "us-east-1"}
         # One attempt: trying again is the state machine's business.
-        config = Config(retries={"total_max_attempts": 1}, read_timeout=LIMIT, max_pool_connections=2 * AT_ONCE,
-                        s3={"addressing_style": "path"})
+        config = Config(
+            retries={"total_max_attempts": 1},
+            read_timeout=LIMIT,
+            max_pool_connections=2 * AT_ONCE,
+            s3={"addressing_style": "path"},
+        )
         self.lambda_ = boto3.client("lambda", endpoint_url=places["api"], config=config, **keys)
         self.s3 = boto3.client("s3", endpoint_url=places["s3"], config=config, **keys)
         # When each customer's STOP was acknowledged.
@@ -67,6 +71,7 @@ class Local:
 
     def stop(self, phones):
         """Customers send STOP, several at once, and the webhook acknowledges each."""
+
         def send(phone):
             connection = http.client.HTTPConnection(self.api, timeout=LIMIT)
             try:
@@ -77,6 +82,7 @@ class Local:
             if status != 200:
                 raise RuntimeError(f"a STOP was answered with {status}")
             self.stopped[phone] = time.monotonic()
+
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             list(pool.map(send, phones))
 
@@ -103,9 +109,13 @@ class Run:
         local.put(f"{self.folder}.csv", rows.getvalue().encode("utf-8", "surrogateescape"))
         # The most bytes that went to a function or came from it, as JSON.
         self.largest = 0
-        self.input = {"tenant_id": "demo", "campaign_id": campaign, "category": category,
-                      "source": {"bucket": BUCKET, "key": f"{self.folder}.csv", "format": "csv", "column": "phone"},
-                      "destination": {"bucket": BUCKET, "prefix": self.folder}}
+        self.input = {
+            "tenant_id": "demo",
+            "campaign_id": campaign,
+            "category": category,
+            "source": {"bucket": BUCKET, "key": f"{self.folder}.csv", "format": "csv", "column": "phone"},
+            "destination": {"bucket": BUCKET, "prefix": self.folder},
+        }
         self.changed = threading.Condition()
         self.filtered = None
         # By the number of the batch: when its last call of the filter began; whom the sender got, each time; and when the
@@ -124,7 +134,7 @@ class Run:
     def rows(self, batch):
         """The phones in a batch's stretch of the eligible."""
         text = self.local.read(f"{self.folder}/eligible.csv")
-        text = text[batch["first_byte"]:batch["last_byte"] + 1].decode(errors="replace")
+        text = text[batch["first_byte"] : batch["last_byte"] + 1].decode(errors="replace")
         return [row[1] for row in csv.reader(io.StringIO(text))]
 
     def invoke(self, FunctionName, Payload, **_):
@@ -173,8 +183,12 @@ class Run:
 
     def handed_too_late(self):
         """Who was handed to the sender, at any try, though they had stopped before that try was filtered."""
-        tries = ((phone, begun) for batch, calls in self.handed.items()
-                 for contacts, begun in zip(calls, self.filtered_since[batch], strict=True) for phone in contacts)
+        tries = (
+            (phone, begun)
+            for batch, calls in self.handed.items()
+            for contacts, begun in zip(calls, self.filtered_since[batch], strict=True)
+            for phone in contacts
+        )
         return [phone for phone, begun in tries if self.local.stopped.get(phone, begun + 1) <= begun]
 
     def await_sender(self, calls):
@@ -185,7 +199,9 @@ class Run:
     def start(self, step_functions, machine):
         self.step_functions = step_functions
         interpreter.calls(self)
-        started = step_functions.start_execution(stateMachineArn=machine, name=self.campaign, input=json.dumps(self.input))
+        started = step_functions.start_execution(
+            stateMachineArn=machine, name=self.campaign, input=json.dumps(self.input)
+        )
         self.execution = started["executionArn"]
 
     def finish(self):
@@ -200,8 +216,16 @@ class Run:
     def states(self):
         """The bytes of what went into each state and came out of it, as far as the interpreter writes that down."""
         pages = self.step_functions.get_paginator("get_execution_history").paginate(executionArn=self.execution)
-        details = (details for page in pages for event in page["events"] for details in event.values() if isinstance(details, dict))
-        return [bytes_of(json.loads(details[end])) for details in details for end in ["input", "output"] if end in details]
+        details = (
+            details
+            for page in pages
+            for event in page["events"]
+            for details in event.values()
+            if isinstance(details, dict)
+        )
+        return [
+            bytes_of(json.loads(details[end])) for details in details for end in ["input", "output"] if end in details
+        ]
 
     def answers_of_children(self):
         """What the Map state gathered, as it went on to the next state."""
@@ -250,12 +274,17 @@ def ten_thousand(local, step_functions, machine):
     def after_the_filter():
         batches = run.batches()
         # Two in each of ten batches, all over the list.
-        waves["between"] = [phone for batch in batches[::len(batches) // 10][:10] for phone in run.rows(batch)[3:5]]
+        waves["between"] = [phone for batch in batches[:: len(batches) // 10][:10] for phone in run.rows(batch)[3:5]]
         local.stop(waves["between"])
         waves["while stale"] = run.rows(batches[stale])[50:51]
         run.sender_says = {
             3: ["SenderBroken"],
-            5: [{"sent": batches[5]["rows"] - 5, "failed": [{"contact": phone, "reason": "131026"} for phone in run.rows(batches[5])[-3:]]}],
+            5: [
+                {
+                    "sent": batches[5]["rows"] - 5,
+                    "failed": [{"contact": phone, "reason": "131026"} for phone in run.rows(batches[5])[-3:]],
+                }
+            ],
             7: ["Sandbox.Timedout"],
             len(batches) - 2: [{"ok": True}],
             len(batches) - 3: ["SenderUnavailable"],
@@ -284,19 +313,31 @@ def ten_thousand(local, step_functions, machine):
     check("the campaign comes to its end", status == "SUCCEEDED", (status, report))
     if status != "SUCCEEDED":
         return
-    check("100 customers stopped on the way", len(local.stopped) == 100 == sum(map(len, waves.values())), {name: len(wave) for name, wave in waves.items()})
+    check(
+        "100 customers stopped on the way",
+        len(local.stopped) == 100 == sum(map(len, waves.values())),
+        {name: len(wave) for name, wave in waves.items()},
+    )
     counts = report["counts"]
     adds_up = report["total"] == report["sent"] + report["failed"] + report["skipped"] + report["late_skips"] == 10_015
     check("the report adds up", adds_up, report)
     skips = (report["skipped"], counts["opted_out"], counts["duplicate"], counts["invalid"])
-    check("whoever stopped before is skipped, and so are duplicates and what is no number", skips == (35, 20, 10, 5), report)
+    check(
+        "whoever stopped before is skipped, and so are duplicates and what is no number",
+        skips == (35, 20, 10, 5),
+        report,
+    )
 
     handed = {batch: set(calls[-1]) for batch, calls in run.handed.items()}
     too_late = run.handed_too_late()
-    check("nobody is handed to the sender who stopped before the late call of their batch began", not too_late, too_late)
+    check(
+        "nobody is handed to the sender who stopped before the late call of their batch began", not too_late, too_late
+    )
     everybody = set().union(*handed.values())
     late = {phone for phones in eligible.values() for phone in phones} - everybody
-    check("whoever stopped between the two calls is a late skip", late >= set(waves["between"] + waves["in time"]), late)
+    check(
+        "whoever stopped between the two calls is a late skip", late >= set(waves["between"] + waves["in time"]), late
+    )
     check("only who stopped is", late <= set(local.stopped), late - set(local.stopped))
     check("every late skip is counted", report["late_skips"] == len(late), (report, len(late)))
     # One of these batches is handed over again after a time-out, and filtered once more before.
@@ -306,17 +347,26 @@ def ten_thousand(local, step_functions, machine):
     last = len(batches) - 1
     lost = {batch: handed[batch] for batch in [3, last - 1, last - 3]}
     unsent = len(handed[5]) - (batches[5]["rows"] - 5)
-    check("a sender that fails for a batch costs that batch, and what it does not say to have sent has failed",
-          report["failed"] == sum(map(len, lost.values())) + unsent, (report, {batch: len(phones) for batch, phones in lost.items()}, unsent))
+    check(
+        "a sender that fails for a batch costs that batch, and what it does not say to have sent has failed",
+        report["failed"] == sum(map(len, lost.values())) + unsent,
+        (report, {batch: len(phones) for batch, phones in lost.items()}, unsent),
+    )
     check("all others are sent", report["sent"] == len(everybody) - report["failed"], report)
     calls = {batch: len(calls) for batch, calls in run.handed.items() if len(calls) > 1}
-    check("a batch is handed over again after a time-out, and where the sender asks for it", calls == {7: 2, last - 2: 2, stale: 2}, calls)
+    check(
+        "a batch is handed over again after a time-out, and where the sender asks for it",
+        calls == {7: 2, last - 2: 2, stale: 2},
+        calls,
+    )
     check("nobody comes into a batch then", all(set(calls[-1]) <= set(calls[0]) for calls in run.handed.values()))
     first, again = map(set, run.handed[stale])
     check("who stopped since is spared", first - again >= set(waves["while stale"]), first - again)
     check("a filter that is not available is asked again", not run.filter_says[last] and last in handed)
-    summary = (f"20 contacts skipped (opted-out), 10 contacts skipped (duplicate), 5 contacts skipped (invalid), "
-               f"{report['late_skips']} contacts skipped late, {report['failed']} contacts failed")
+    summary = (
+        f"20 contacts skipped (opted-out), 10 contacts skipped (duplicate), 5 contacts skipped (invalid), "
+        f"{report['late_skips']} contacts skipped late, {report['failed']} contacts failed"
+    )
     check("the summary says all of it", report["summary"] == summary, report["summary"])
     answers = run.answers_of_children()
     small = all(isinstance(answer, list) and len(answer) == 2 for answer in answers) and len(answers) == len(batches)
@@ -328,7 +378,11 @@ def nobody_left(local, step_functions, machine):
     run.start(step_functions, machine)
     status, report = run.finish()
     numbers = status == "SUCCEEDED" and [report[name] for name in ["total", "sent", "failed", "skipped", "late_skips"]]
-    check("a campaign that nobody may get ends well, without the sender", numbers == [50, 0, 0, 50, 0] and not run.handed, (status, report))
+    check(
+        "a campaign that nobody may get ends well, without the sender",
+        numbers == [50, 0, 0, 50, 0] and not run.handed,
+        (status, report),
+    )
 
 
 def everybody_stops_late(local, step_functions, machine):
@@ -338,7 +392,11 @@ def everybody_stops_late(local, step_functions, machine):
     run.start(step_functions, machine)
     status, report = run.finish()
     numbers = status == "SUCCEEDED" and [report[name] for name in ["total", "sent", "failed", "skipped", "late_skips"]]
-    check("nor is it called for a batch of whom everybody stopped late", numbers == [5, 0, 0, 0, 5] and not run.handed, (status, report))
+    check(
+        "nor is it called for a batch of whom everybody stopped late",
+        numbers == [5, 0, 0, 0, 5] and not run.handed,
+        (status, report),
+    )
 
 
 def sender_away(local, step_functions, machine):
@@ -350,11 +408,13 @@ def sender_away(local, step_functions, machine):
 
     def fails(batch, error, stops):
         """The sender fails, and meanwhile so many more of the batch stop."""
+
         def said():
             new = [phone for phone in eligible[batch] if phone not in gone[batch]][:stops]
             local.stop(new)
             gone[batch] += new
             return error
+
         return said
 
     def plan():
@@ -375,42 +435,81 @@ def sender_away(local, step_functions, machine):
         run.filter_says = {3: ["Runtime.ExitError"], 4: ["Sandbox.Timedout"]}
         # What is sent and skipped late.
         expected.update({batch: [count, 0] for batch, count in rows.items()})
-        expected.update({0: [rows[0] - 3, 3], 2: [rows[2] - 1, 1], 5: [0, 0], 6: [0, rows[6]], 7: [rows[7] - 2, 2],
-                         8: [rows[8] - 2, 1]})
+        expected.update(
+            {
+                0: [rows[0] - 3, 3],
+                2: [rows[2] - 1, 1],
+                5: [0, 0],
+                6: [0, rows[6]],
+                7: [rows[7] - 2, 2],
+                8: [rows[8] - 2, 1],
+            }
+        )
 
     run.whole_list_answered = plan
     run.start(step_functions, machine)
     status, report = run.finish()
-    check("a campaign whose senders are away for a while comes to its end", status == "SUCCEEDED" and len(eligible) > 9, (status, report, len(eligible)))
+    check(
+        "a campaign whose senders are away for a while comes to its end",
+        status == "SUCCEEDED" and len(eligible) > 9,
+        (status, report, len(eligible)),
+    )
     if status != "SUCCEEDED":
         return
     tries = {batch: len(calls) for batch, calls in run.handed.items()}
-    asked = {batch: 4 if batch == 0 else 3 if batch in (5, 7) else 2 if batch in (1, 2, 4, 6, 8) else 1 for batch in eligible}
+    asked = {
+        batch: 4 if batch == 0 else 3 if batch in (5, 7) else 2 if batch in (1, 2, 4, 6, 8) else 1 for batch in eligible
+    }
     check("a sender that is not available three times gets its batch four times", tries[0] == 4, tries)
-    check("a crash is tried again like a time-out, of the sender and of the filter", tries == asked and not any(run.filter_says.values()), (tries, run.filter_says))
+    check(
+        "a crash is tried again like a time-out, of the sender and of the filter",
+        tries == asked and not any(run.filter_says.values()),
+        (tries, run.filter_says),
+    )
     fourth = set(run.handed[0][3])
-    check("nobody who stopped in between is handed over again", not run.handed_too_late() and not fourth & set(gone[0]) and len(gone[0]) == 3, run.handed_too_late())
+    check(
+        "nobody who stopped in between is handed over again",
+        not run.handed_too_late() and not fourth & set(gone[0]) and len(gone[0]) == 3,
+        run.handed_too_late(),
+    )
     check("all others of the batch are", fourth == set(eligible[0]) - set(gone[0]), fourth)
-    check("where everybody stopped in between, nobody is handed over", run.handed[4][-1] == run.handed[6][-1] == [], (run.handed[4], run.handed[6]))
+    check(
+        "where everybody stopped in between, nobody is handed over",
+        run.handed[4][-1] == run.handed[6][-1] == [],
+        (run.handed[4], run.handed[6]),
+    )
     answers = dict(enumerate(run.answers_of_children()))
-    check("what a sender had sent before it was cut off counts as sent", answers == expected, {batch: (answers.get(batch), wanted) for batch, wanted in expected.items() if answers.get(batch) != wanted})
-    sent, late = (sum(numbers) for numbers in zip(*expected.values()))
+    check(
+        "what a sender had sent before it was cut off counts as sent",
+        answers == expected,
+        {batch: (answers.get(batch), wanted) for batch, wanted in expected.items() if answers.get(batch) != wanted},
+    )
+    sent, late = (sum(numbers) for numbers in zip(*expected.values(), strict=True))
     found = [report[name] for name in ["total", "sent", "failed", "skipped", "late_skips"]]
     check("the report adds up over all tries", found == [120, sent, 120 - sent - late, 0, late], (report, sent, late))
 
 
 def wide_rows(local, step_functions, machine):
     """Rows that take far more bytes as JSON than in the list: quotes, control characters, bytes that are no UTF-8."""
-    for number, note in enumerate(['"' * 3_000, "\x01" * 4_000, b"\xe9".decode("utf-8", "surrogateescape") * 4_000, ""]):
+    for number, note in enumerate(
+        ['"' * 3_000, "\x01" * 4_000, b"\xe9".decode("utf-8", "surrogateescape") * 4_000, ""]
+    ):
         phones = [f"+141556{number}{row:04}" for row in range(3_000 if not note else 200)]
         run = Run(local, f"wide-{number}", phones, note=note)
         # Everybody is told to have failed, in the longest words.
-        run.says = lambda contacts: {"sent": 0, "failed": [{"contact": phone, "reason": "131026"} for phone in contacts]}
+        run.says = lambda contacts: {
+            "sent": 0,
+            "failed": [{"contact": phone, "reason": "131026"} for phone in contacts],
+        }
         # Half of them stop, so that the answer for a batch names them all the same.
-        run.whole_list_answered = lambda: local.stop(phones[:100:2])
+        run.whole_list_answered = functools.partial(local.stop, phones[:100:2])
         run.start(step_functions, machine)
         status, report = run.finish()
-        check(f"rows of kind {number} come to their sender", status == "SUCCEEDED" and sum(len(calls[0]) for calls in run.handed.values()) == len(phones) - 50, (status, report))
+        check(
+            f"rows of kind {number} come to their sender",
+            status == "SUCCEEDED" and sum(len(calls[0]) for calls in run.handed.values()) == len(phones) - 50,
+            (status, report),
+        )
         largest = max([run.largest, *run.states()])
         check("and fit between two states with room for all else", largest < LIMIT_OF_STATES - 32 * 1024, largest)
 
@@ -425,6 +524,7 @@ def broken_off(local, step_functions, machine):
     check("and is handed to nobody", 0 in run.handed and 1 not in run.handed, run.handed.keys())
 
     run = Run(local, "spring-5", phones)
+
     def make_one_row_of_two():
         header, first, rest = local.read("demo/spring-5/eligible.csv").decode().split("\r\n", 2)
         local.put("demo/spring-5/eligible.csv", f"{header}\r\n{first}  {rest}".encode())
@@ -445,8 +545,25 @@ def main():
     logging.disable()  # moto logs every error that a state is there to handle
     with tempfile.TemporaryDirectory() as logs:
         # By --bin and not -p, so that cargo unites features as it did for the build, and builds nothing now.
-        server = Server("local", ["cargo", "run", "--quiet", "--locked", "--bin", "local", "--", "--api", "127.0.0.1:0",
-                                  "--dynamodb", "127.0.0.1:0", "--s3", "127.0.0.1:0"], pathlib.Path(logs))
+        server = Server(
+            "local",
+            [
+                "cargo",
+                "run",
+                "--quiet",
+                "--locked",
+                "--bin",
+                "local",
+                "--",
+                "--api",
+                "127.0.0.1:0",
+                "--dynamodb",
+                "127.0.0.1:0",
+                "--s3",
+                "127.0.0.1:0",
+            ],
+            pathlib.Path(logs),
+        )
         try:
             server.await_line(lambda line: line == "ready")
             with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
@@ -456,7 +573,8 @@ def main():
                 for name, arn in [("CampaignFilterArn", FILTER), ("SenderFunctionArn", SENDER)]:
                     definition = definition.replace("${" + name + "}", arn)
                 machine = step_functions.create_state_machine(
-                    name="campaign", definition=definition, roleArn="arn:aws:iam::000000000000:role/campaign")
+                    name="campaign", definition=definition, roleArn="arn:aws:iam::000000000000:role/campaign"
+                )
                 interpreter = Interpreter(local)
                 for scenario in [ten_thousand, nobody_left, everybody_stops_late, sender_away, wide_rows, broken_off]:
                     scenario(local, step_functions, machine["stateMachineArn"])
