@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use crate::contact::{Contact, Status};
-use crate::event::{Confirmation, Effect, Event, HistoryEntry, HistoryKey, Kind, Reason};
+use crate::event::{Confirmation, Effect, Event, HistoryEntry, HistoryKey, Kind, UnappliedReason};
 use crate::id::EventId;
-use crate::settings::{Settings, Wish};
+use crate::settings::{Intent, Settings};
 use crate::time::Time;
 
 /// A message that claims to be from further ahead than this counts when it is processed instead.
@@ -74,7 +74,7 @@ impl Decision {
 
     /// Why the event was not heeded, where it was not.
     #[must_use]
-    pub fn reason(&self) -> Option<Reason> {
+    pub fn reason(&self) -> Option<UnappliedReason> {
         self.entry.as_ref().and_then(|entry| entry.reason)
     }
 
@@ -122,12 +122,12 @@ impl MessageTime {
     /// the future, where it would stand over an opt-out that is sent before. None for an opt-in without a time of its own,
     /// which would be a guess in the customer's disfavour.
     #[must_use]
-    pub fn at(self, wish: Wish, now: Time) -> Option<Time> {
-        match (self, wish) {
-            (Self::Own(seconds), Wish::OptOut) => Some(Time::from_millis(seconds * 1000 + 999)),
-            (Self::Own(seconds), Wish::OptIn) => Some(Time::from_millis(seconds * 1000).min(now)),
-            (Self::Ahead(_), _) | (Self::Missing, Wish::OptOut) => Some(now),
-            (Self::Missing, Wish::OptIn) => None,
+    pub fn at(self, intent: Intent, now: Time) -> Option<Time> {
+        match (self, intent) {
+            (Self::Own(seconds), Intent::OptOut) => Some(Time::from_millis(seconds * 1000 + 999)),
+            (Self::Own(seconds), Intent::OptIn) => Some(Time::from_millis(seconds * 1000).min(now)),
+            (Self::Ahead(_), _) | (Self::Missing, Intent::OptOut) => Some(now),
+            (Self::Missing, Intent::OptIn) => None,
         }
     }
 
@@ -143,9 +143,9 @@ impl MessageTime {
     /// When it counts from that a message made one contact of two: last within its second, as an opt-out does. A wish to be
     /// back comes after that.
     #[must_use]
-    pub fn joins(self, wish: Option<Wish>, now: Time) -> Time {
-        match (self, wish) {
-            (_, Some(Wish::OptIn)) => Time::from_millis(self.taught(now).min(now).millis() - 1),
+    pub fn joins(self, intent: Option<Intent>, now: Time) -> Time {
+        match (self, intent) {
+            (_, Some(Intent::OptIn)) => Time::from_millis(self.taught(now).min(now).millis() - 1),
             (Self::Own(seconds), _) => Time::from_millis(seconds * 1000 + 999),
             (Self::Ahead(_) | Self::Missing, _) => now,
         }
@@ -176,7 +176,7 @@ impl MessageTime {
 /// Decides on a customer's own wish: a message that matched a keyword, or the use of WhatsApp's own control, in which a
 /// tenant has no say.
 #[must_use]
-pub fn decide_wish(settings: &Settings, contact: &Contact, event: Event, profile: &Profile) -> Decision {
+pub fn decide_intent(settings: &Settings, contact: &Contact, event: Event, profile: &Profile) -> Decision {
     if !event.source.is_customer_message() {
         let (after, effect) = apply(contact, &event, true, profile);
         let heeded = Some(event.clone());
@@ -184,19 +184,20 @@ pub fn decide_wish(settings: &Settings, contact: &Contact, event: Event, profile
         return Decision { contact: after, entry: Some(entry), merge: None, heeded };
     }
     if !settings.enabled() {
-        let entry = HistoryEntry { event, effect: Effect::None, reason: Some(Reason::Disabled), confirmation: None };
+        let entry =
+            HistoryEntry { event, effect: Effect::None, reason: Some(UnappliedReason::Disabled), confirmation: None };
         return Decision { entry: Some(entry), ..Decision::nothing(contact) };
     }
     let (after, effect) = apply(contact, &event, settings.require_opt_in(), profile);
-    let wish = if event.kind == Kind::OptOut { Wish::OptOut } else { Wish::OptIn };
+    let intent = if event.kind == Kind::OptOut { Intent::OptOut } else { Intent::OptIn };
     // While WhatsApp's own stop holds, no campaign reaches the customer: to confirm an opt-in would be untrue.
-    let is_stopped = wish == Wish::OptIn && effect == Effect::Changed && after.provider_stop.holds();
+    let is_stopped = intent == Intent::OptIn && effect == Effect::Changed && after.provider_stop.holds();
     let confirmation = settings
-        .confirmation(wish)
+        .confirmation(intent)
         .filter(|_| effect == Effect::Changed && !after.block.holds() && !is_stopped)
         .map(Confirmation::pending);
     let heeded = Some(event.clone());
-    let reason = is_stopped.then_some(Reason::ProviderStopped);
+    let reason = is_stopped.then_some(UnappliedReason::ProviderStopped);
     let entry = HistoryEntry { event, effect, reason, confirmation };
     Decision { contact: after, entry: Some(entry), merge: None, heeded }
 }
@@ -248,7 +249,7 @@ pub fn batch_opt_in_time(contact: &Contact, obtained_at: Option<Time>) -> Result
 }
 
 /// Advances what stands by an event that is about somebody else's contact as well.
-pub(crate) fn heed(contact: &mut Contact, event: &Event) {
+pub(crate) fn advance(contact: &mut Contact, event: &Event) {
     *contact = apply(contact, event, true, &Profile::default()).0;
 }
 
@@ -344,7 +345,7 @@ fn show(contact: &mut Contact, profile: &Profile) {
 mod tests {
     use super::*;
     use crate::contact::Source;
-    use crate::settings::Draft;
+    use crate::settings::SettingsDraft;
 
     fn at(millis: i64) -> Time {
         Time::from_millis(millis)
@@ -367,7 +368,7 @@ mod tests {
             };
             let event = event(kind, source, at(time));
             let decision = if source == Source::Keyword {
-                decide_wish(settings, &contact, event, &Profile::default())
+                decide_intent(settings, &contact, event, &Profile::default())
             } else {
                 decide_switch(&contact, event, &Profile::default())
             };
@@ -378,12 +379,12 @@ mod tests {
     }
 
     fn demanding() -> Settings {
-        Settings::new(Draft {
+        Settings::new(SettingsDraft {
             enabled: true,
             opt_out_keywords: vec!["STOP".into()],
             opt_in_keywords: vec!["START".into()],
             require_opt_in: true,
-            ..Draft::default()
+            ..SettingsDraft::default()
         })
         .unwrap()
     }
@@ -451,9 +452,9 @@ mod tests {
     fn only_a_change_is_confirmed() {
         let settings = Settings::default();
         let stop = |time| event(Kind::OptOut, Source::Keyword, at(time));
-        let first = decide_wish(&settings, &Contact::default(), stop(1), &Profile::default());
+        let first = decide_intent(&settings, &Contact::default(), stop(1), &Profile::default());
         assert!(first.confirms());
-        assert!(!decide_wish(&settings, &first.contact, stop(2), &Profile::default()).confirms());
+        assert!(!decide_intent(&settings, &first.contact, stop(2), &Profile::default()).confirms());
     }
 
     #[test]
@@ -461,23 +462,23 @@ mod tests {
         let mut blocked = Contact::default();
         blocked.block.set_at(at(1));
         let stop = event(Kind::OptOut, Source::Keyword, at(2));
-        let decision = decide_wish(&Settings::default(), &blocked, stop, &Profile::default());
+        let decision = decide_intent(&Settings::default(), &blocked, stop, &Profile::default());
         assert_eq!(decision.effect(), Effect::Changed);
         assert!(!decision.confirms());
     }
 
     #[test]
     fn while_keywords_are_switched_off_an_opt_out_is_recorded_but_changes_nothing() {
-        let off = Settings::new(Draft {
+        let off = Settings::new(SettingsDraft {
             opt_out_keywords: vec!["STOP".into()],
             opt_in_keywords: vec!["START".into()],
-            ..Draft::default()
+            ..SettingsDraft::default()
         })
         .unwrap();
         let stop = event(Kind::OptOut, Source::Keyword, at(2));
-        let decision = decide_wish(&off, &Contact::default(), stop, &Profile::default());
+        let decision = decide_intent(&off, &Contact::default(), stop, &Profile::default());
         assert_eq!(decision.contact, Contact::default());
-        assert_eq!(decision.entry.unwrap().reason, Some(Reason::Disabled));
+        assert_eq!(decision.entry.unwrap().reason, Some(UnappliedReason::Disabled));
     }
 
     #[test]
@@ -493,9 +494,9 @@ mod tests {
         let erased = play(&Settings::default(), &[('S', 1)]).0.erased(at(10));
         let start = |time| event(Kind::OptIn, Source::Keyword, at(time));
         let named = Profile { name: Some("Sheena".into()), ..Profile::default() };
-        let older = decide_wish(&Settings::default(), &erased, start(9), &named);
+        let older = decide_intent(&Settings::default(), &erased, start(9), &named);
         assert_eq!((older.effect(), older.contact.name.as_deref()), (Effect::Superseded, None));
-        let newer = decide_wish(&Settings::default(), &erased, start(11), &named);
+        let newer = decide_intent(&Settings::default(), &erased, start(11), &named);
         assert_eq!((newer.contact.status(), newer.contact.name.as_deref()), (Status::OptedIn, Some("Sheena")));
     }
 
@@ -516,12 +517,12 @@ mod tests {
         assert_eq!(MessageTime::judge(Some(i64::MAX), now), MessageTime::Ahead(i64::MAX));
         assert_eq!(MessageTime::judge(Some(-1), now), MessageTime::Missing);
         assert_eq!(MessageTime::judge(Some(0), now), MessageTime::Missing);
-        assert_eq!(MessageTime::Own(7).at(Wish::OptOut, now), Some(at(7_999)));
-        assert_eq!(MessageTime::Own(7).at(Wish::OptIn, now), Some(at(7_000)));
-        assert_eq!(MessageTime::Own(1_000_300).at(Wish::OptIn, now), Some(now));
-        assert_eq!(MessageTime::Own(1_000_300).at(Wish::OptOut, now), Some(at(1_000_300_999)));
-        assert_eq!(MessageTime::Missing.at(Wish::OptOut, now), Some(now));
-        assert_eq!(MessageTime::Missing.at(Wish::OptIn, now), None);
+        assert_eq!(MessageTime::Own(7).at(Intent::OptOut, now), Some(at(7_999)));
+        assert_eq!(MessageTime::Own(7).at(Intent::OptIn, now), Some(at(7_000)));
+        assert_eq!(MessageTime::Own(1_000_300).at(Intent::OptIn, now), Some(now));
+        assert_eq!(MessageTime::Own(1_000_300).at(Intent::OptOut, now), Some(at(1_000_300_999)));
+        assert_eq!(MessageTime::Missing.at(Intent::OptOut, now), Some(now));
+        assert_eq!(MessageTime::Missing.at(Intent::OptIn, now), None);
     }
 
     #[test]

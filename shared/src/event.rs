@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::contact::Source;
 use crate::id::{ChannelId, EventId};
-use crate::settings::Wish;
+use crate::settings::Intent;
 use crate::time::Time;
 
 /// What an event asks for.
@@ -40,11 +40,11 @@ impl Kind {
     }
 }
 
-impl From<Wish> for Kind {
-    fn from(wish: Wish) -> Self {
-        match wish {
-            Wish::OptOut => Self::OptOut,
-            Wish::OptIn => Self::OptIn,
+impl From<Intent> for Kind {
+    fn from(intent: Intent) -> Self {
+        match intent {
+            Intent::OptOut => Self::OptOut,
+            Intent::OptIn => Self::OptIn,
         }
     }
 }
@@ -147,7 +147,7 @@ pub enum Effect {
 /// Why an event was not applied, or why its customer is not told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum UnappliedReason {
     /// It was not applied: the tenant has switched keyword handling off.
     Disabled,
     /// The opt-in was applied and is not confirmed: the customer has stopped marketing with WhatsApp's own control, so
@@ -167,12 +167,12 @@ pub struct HistoryEntry {
     /// What it did.
     pub effect: Effect,
     /// Why it did nothing or is not confirmed, where that needs a reason.
-    pub reason: Option<Reason>,
+    pub reason: Option<UnappliedReason>,
     /// What the customer is told of it.
     pub confirmation: Option<Confirmation>,
 }
 
-/// A history entry as it is stored. Versions that know [`Reason::Disabled`] alone refuse any other `reason`, so the
+/// A history entry as it is stored. Versions that know [`UnappliedReason::Disabled`] alone refuse any other `reason`, so the
 /// others stand in a field that those versions pass over.
 #[derive(Serialize, Deserialize)]
 struct StoredEntry {
@@ -180,9 +180,9 @@ struct StoredEntry {
     event: Event,
     effect: Effect,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<Reason>,
+    reason: Option<UnappliedReason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    unconfirmed: Option<Reason>,
+    unconfirmed: Option<UnappliedReason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     confirmation: Option<Confirmation>,
 }
@@ -190,8 +190,8 @@ struct StoredEntry {
 impl From<HistoryEntry> for StoredEntry {
     fn from(HistoryEntry { event, effect, reason, confirmation }: HistoryEntry) -> Self {
         let (reason, unconfirmed) = match reason {
-            Some(Reason::ProviderStopped) => (None, reason),
-            Some(Reason::Disabled | Reason::Other) | None => (reason, None),
+            Some(UnappliedReason::ProviderStopped) => (None, reason),
+            Some(UnappliedReason::Disabled | UnappliedReason::Other) | None => (reason, None),
         };
         Self { event, effect, reason, unconfirmed, confirmation }
     }
@@ -250,7 +250,7 @@ pub enum ConfirmationState {
 
 /// What WhatsApp reports of a confirmation, some time after it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
+pub enum DeliveryReport {
     /// It is on its way to the customer, or there.
     Sent {
         /// WhatsApp's id of the message.
@@ -269,13 +269,13 @@ impl Confirmation {
     /// The confirmation as a report makes it; none if the report is no news. What was accepted may still fail, but what
     /// has failed, or was never sent, stays so.
     #[must_use]
-    pub fn reported(&self, report: &Report, now: Time) -> Option<Self> {
+    pub fn reported(&self, report: &DeliveryReport, now: Time) -> Option<Self> {
         use ConfirmationState::{Failed, Pending, Sent};
         match (self.state, report) {
-            (Pending, Report::Sent { message_id }) => {
+            (Pending, DeliveryReport::Sent { message_id }) => {
                 Some(Self { state: Sent, message_id: message_id.clone(), at: Some(now), ..self.clone() })
             }
-            (Pending | Sent, Report::Failed { code, title }) => {
+            (Pending | Sent, DeliveryReport::Failed { code, title }) => {
                 Some(Self { state: Failed, at: Some(now), code: *code, title: title.clone(), ..self.clone() })
             }
             _ => None,
@@ -302,7 +302,7 @@ mod tests {
 
     use super::*;
 
-    fn entry(reason: Option<Reason>) -> HistoryEntry {
+    fn entry(reason: Option<UnappliedReason>) -> HistoryEntry {
         let (at, id) = (Time::from_millis(5), EventId::from("wamid.A".to_owned()));
         let event = Event::new(Kind::OptIn, Source::Keyword, "customer", HistoryKey { time: at, id }, at, at);
         HistoryEntry { reason, ..HistoryEntry::changed(event) }
@@ -310,7 +310,9 @@ mod tests {
 
     #[test]
     fn a_reason_survives_and_stands_where_an_earlier_version_can_cope_with_it() {
-        for (reason, field) in [(Reason::Disabled, "reason"), (Reason::ProviderStopped, "unconfirmed")] {
+        for (reason, field) in
+            [(UnappliedReason::Disabled, "reason"), (UnappliedReason::ProviderStopped, "unconfirmed")]
+        {
             let stored = serde_json::to_value(entry(Some(reason))).unwrap();
             assert_eq!((&stored[field], stored["id"].as_str()), (&json!(reason), Some("wamid.A")));
             assert_eq!(stored.get("reason").is_some(), field == "reason");
@@ -324,7 +326,7 @@ mod tests {
         for field in ["reason", "unconfirmed"] {
             let mut stored = serde_json::to_value(entry(None)).unwrap();
             assert_eq!(stored.get(field), None);
-            for (later, reason) in [(json!("later"), Some(Reason::Other)), (Value::Null, None)] {
+            for (later, reason) in [(json!("later"), Some(UnappliedReason::Other)), (Value::Null, None)] {
                 stored[field] = later;
                 assert_eq!(serde_json::from_value::<HistoryEntry>(stored.clone()).unwrap().reason, reason, "{stored}");
             }

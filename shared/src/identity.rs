@@ -14,7 +14,7 @@ mod join;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::contact::{Contact, LeftId};
-use crate::decision::heed;
+use crate::decision::advance;
 use crate::event::Event;
 use crate::id::ContactId;
 use crate::time::Time;
@@ -89,20 +89,20 @@ impl Sighting {
 
 /// What stands in the place of an id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct IdRecord {
     /// Fields of a later version, beside a link or a tombstone. Those of a contact are its own.
     pub other: serde_json::Map<String, serde_json::Value>,
     /// Who held the id before whoever holds it now.
-    pub former: Option<Former>,
+    pub former: Option<PreviousHolder>,
     /// What happened under the id up to then is erased: what comes of it once more leaves no trace.
     pub erased_until: Option<Time>,
     /// What stands there now.
-    pub now: Standing,
+    pub now: IdState,
 }
 
 /// A person who has left an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Former {
+pub struct PreviousHolder {
     /// Where that person's contact is.
     pub to: ContactId,
     /// The last moment at which the id was that person's.
@@ -111,7 +111,7 @@ pub struct Former {
 
 /// What stands in the place of an id now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum IdState {
     /// Nobody: this is what the last holder left there.
     Vacant(Box<Contact>),
     /// A person's contact.
@@ -122,18 +122,18 @@ pub enum Standing {
     Erased(Box<Contact>),
 }
 
-impl Default for Standing {
+impl Default for IdState {
     fn default() -> Self {
         Self::Vacant(Box::default())
     }
 }
 
 /// What is known of places.
-pub type Places = HashMap<ContactId, Place>;
+pub type IdRecords = HashMap<ContactId, IdRecord>;
 
 /// A place has to be read before it can be said who an update is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unread(pub ContactId);
+pub struct MissingRecord(pub ContactId);
 
 /// A person, as an update finds it.
 #[derive(Clone, Debug)]
@@ -150,7 +150,7 @@ pub struct Person {
     ids: Ids,
     linked_at: Option<Time>,
     /// The places that were looked at, as they are to be but for the person's own.
-    places: BTreeMap<ContactId, Place>,
+    places: BTreeMap<ContactId, IdRecord>,
     /// The ids that the update came by and that are the person's no more.
     behind: Vec<ContactId>,
 }
@@ -159,7 +159,7 @@ pub struct Person {
 ///
 /// # Errors
 /// More has to be read.
-pub fn identify(sighting: &Sighting, read: &Places) -> Result<Person, Unread> {
+pub fn identify(sighting: &Sighting, read: &IdRecords) -> Result<Person, MissingRecord> {
     let mut draft = Draft::new(read);
     let mut someone = draft.identify(&sighting.ids, sighting.at, sighting.joins_at)?;
     if let (Some(to), Some(at)) = (&sighting.moved_to, sighting.at) {
@@ -187,22 +187,22 @@ impl Person {
         self.ids.first().expect("a person is found by an id")
     }
 
-    /// The stretches of the ids' histories that are the person's: the id, after when, and until when.
+    /// The spans of the ids' histories that are the person's: the id, after when, and until when.
     #[must_use]
-    pub fn stretches(&self) -> Vec<Stretch> {
+    pub fn history_spans(&self) -> Vec<HistorySpan> {
         let user = self.contact.user_id.as_ref().map(ContactId::from);
         let mut own: Vec<ContactId> = self.ids.iter().cloned().collect();
         own.extend(user.filter(|user| !own.contains(user)));
         let after = |id: &ContactId| self.places.get(id)?.former.as_ref().map(|former| former.until);
-        let now = own.into_iter().map(|id| Stretch { after: after(&id), id, until: None });
+        let now = own.into_iter().map(|id| HistorySpan { after: after(&id), id, until: None });
         let before = self.contact.left.iter().cloned();
-        now.chain(before.map(|LeftId { id, until }| Stretch { id, after: None, until: Some(until) })).collect()
+        now.chain(before.map(|LeftId { id, until }| HistorySpan { id, after: None, until: Some(until) })).collect()
     }
 
     /// What the places have to hold when this stands about the person: those that were looked at and the contact's own.
     /// An event that came by an id which the person has left counts for what was left there, too.
     #[must_use]
-    pub fn places(&self, contact: &Contact, event: Option<&Event>) -> BTreeMap<ContactId, Place> {
+    pub fn places(&self, contact: &Contact, event: Option<&Event>) -> BTreeMap<ContactId, IdRecord> {
         let mut places = self.places.clone();
         let keeper = self.id();
         let changed = self.moved || *contact != self.contact;
@@ -212,10 +212,10 @@ impl Person {
             place.now = match self.tombstone(contact) {
                 Some(tombstone) => {
                     place.erased_until = place.erased_until.max(tombstone.erased_at());
-                    Standing::Erased(Box::new(tombstone))
+                    IdState::Erased(Box::new(tombstone))
                 }
-                None if id == keeper => Standing::Contact(Box::new(self.linked(contact))),
-                None => Standing::Link(keeper.clone()),
+                None if id == keeper => IdState::Contact(Box::new(self.linked(contact))),
+                None => IdState::Link(keeper.clone()),
             };
         }
         if let Some(event) = event {
@@ -244,7 +244,7 @@ impl Person {
 
 /// A part of what happened under an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stretch {
+pub struct HistorySpan {
     /// The id.
     pub id: ContactId,
     /// What is not newer is somebody else's.
@@ -253,7 +253,7 @@ pub struct Stretch {
     pub until: Option<Time>,
 }
 
-impl Stretch {
+impl HistorySpan {
     /// The part of it that is not newer than a time.
     #[must_use]
     pub fn up_to(self, time: Time) -> Self {
@@ -267,18 +267,18 @@ impl Stretch {
     }
 }
 
-impl Place {
+impl IdRecord {
     /// Takes note of an event from before the time at which its holder left. Whoever came after starts from what was left,
     /// so a restriction holds for them as well; what frees is the former holder's alone.
     fn hear(&mut self, event: &Event) {
         match &mut self.now {
-            Standing::Vacant(remains) => {
+            IdState::Vacant(remains) => {
                 let mut heard = (**remains).clone();
-                heed(&mut heard, event);
+                advance(&mut heard, event);
                 **remains = heard.remains();
             }
-            Standing::Contact(contact) | Standing::Erased(contact) if event.kind.restricts() => heed(contact, event),
-            Standing::Contact(_) | Standing::Link(_) | Standing::Erased(_) => {}
+            IdState::Contact(contact) | IdState::Erased(contact) if event.kind.restricts() => advance(contact, event),
+            IdState::Contact(_) | IdState::Link(_) | IdState::Erased(_) => {}
         }
     }
 }

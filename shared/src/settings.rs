@@ -18,7 +18,7 @@ pub struct Settings {
 
 /// Settings as somebody wrote them, not yet checked.
 #[derive(Clone, Debug, Default)]
-pub struct Draft {
+pub struct SettingsDraft {
     /// Whether keywords in messages are heeded.
     pub enabled: bool,
     /// The words that opt a customer out.
@@ -64,7 +64,7 @@ impl FieldError {
 
 /// What a keyword asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum Intent {
     /// No more marketing.
     OptOut,
     /// Marketing again.
@@ -73,9 +73,9 @@ pub enum Wish {
 
 /// A keyword that was found in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard<'a> {
+pub struct KeywordMatch<'a> {
     /// What it asks for.
-    pub wish: Wish,
+    pub intent: Intent,
     /// The keyword, as the tenant wrote it.
     pub keyword: &'a Keyword,
     /// Which of the message's texts it was.
@@ -94,18 +94,19 @@ impl Settings {
     ///
     /// # Errors
     /// Every field that does not hold, not only the first.
-    pub fn new(draft: Draft) -> Result<Self, Vec<FieldError>> {
+    pub fn new(draft: SettingsDraft) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
         let opt_out_keywords = keywords("opt_out_keywords", draft.opt_out_keywords, &mut errors);
         let opt_in_keywords = keywords("opt_in_keywords", draft.opt_in_keywords, &mut errors);
         for (index, keyword) in &opt_in_keywords {
             let field = format!("opt_in_keywords[{index}]");
             // A customer who writes it is heard as the webhook hears everybody.
-            let Some(said) = Candidate::new(keyword.as_str()) else { continue };
-            if said.is_reserved_opt_out() {
+            let Some(texts) = Candidate::new(keyword.as_str()) else { continue };
+            if texts.is_reserved_opt_out() {
                 let detail = format!("`{keyword}` always means opting out: remove it from the opt-in keywords");
                 errors.push(FieldError::new(field, detail));
-            } else if let Some((_, twin)) = opt_out_keywords.iter().find(|(_, other)| other.matches_as_opt_out(&said)) {
+            } else if let Some((_, twin)) = opt_out_keywords.iter().find(|(_, other)| other.matches_as_opt_out(&texts))
+            {
                 let detail = format!("`{keyword}` is read as the opt-out keyword `{twin}`: remove one of the two");
                 errors.push(FieldError::new(field, detail));
             }
@@ -153,10 +154,10 @@ impl Settings {
 
     /// What a customer is told whose wish was granted; nothing where the tenant left the text empty.
     #[must_use]
-    pub fn confirmation(&self, wish: Wish) -> Option<&str> {
-        let text = match wish {
-            Wish::OptOut => &self.opt_out_message,
-            Wish::OptIn => &self.opt_in_message,
+    pub fn confirmation(&self, intent: Intent) -> Option<&str> {
+        let text = match intent {
+            Intent::OptOut => &self.opt_out_message,
+            Intent::OptIn => &self.opt_in_message,
         };
         (!text.trim().is_empty()).then_some(text)
     }
@@ -164,14 +165,14 @@ impl Settings {
     /// What a message asks for whose texts can each be read as a keyword. Opting out goes before opting in, and its keywords
     /// alone may be repeated or spelled out.
     #[must_use]
-    pub fn judge<'a>(&self, texts: impl IntoIterator<Item = &'a Candidate>) -> Option<Heard<'_>> {
+    pub fn judge<'a>(&self, texts: impl IntoIterator<Item = &'a Candidate>) -> Option<KeywordMatch<'_>> {
         let mut opt_in = None;
         for (text, candidate) in texts.into_iter().enumerate() {
             if let Some(keyword) = self.opt_out_keywords.iter().find(|keyword| keyword.matches_as_opt_out(candidate)) {
-                return Some(Heard { wish: Wish::OptOut, keyword, text });
+                return Some(KeywordMatch { intent: Intent::OptOut, keyword, text });
             }
             let keyword = self.opt_in_keywords.iter().find(|keyword| keyword.matches(candidate));
-            opt_in = opt_in.or(keyword.map(|keyword| Heard { wish: Wish::OptIn, keyword, text }));
+            opt_in = opt_in.or(keyword.map(|keyword| KeywordMatch { intent: Intent::OptIn, keyword, text }));
         }
         opt_in
     }
@@ -250,35 +251,35 @@ fn keywords(field: &str, words: Vec<String>, errors: &mut Vec<FieldError>) -> Ve
 mod tests {
     use super::*;
 
-    fn draft() -> Draft {
-        Draft {
+    fn draft() -> SettingsDraft {
+        SettingsDraft {
             enabled: true,
             opt_out_keywords: vec!["STOP".into()],
             opt_in_keywords: vec!["START".into()],
-            ..Draft::default()
+            ..SettingsDraft::default()
         }
     }
 
-    fn fields(draft: Draft) -> Vec<String> {
+    fn fields(draft: SettingsDraft) -> Vec<String> {
         Settings::new(draft).unwrap_err().into_iter().map(|error| error.field).collect()
     }
 
-    fn said(text: &str) -> Vec<Candidate> {
+    fn texts(text: &str) -> Vec<Candidate> {
         Candidate::new(text).into_iter().collect()
     }
 
     #[test]
     fn the_defaults_hold_and_name_the_way_back() {
         let settings = Settings::default();
-        assert!(settings.confirmation(Wish::OptOut).unwrap().contains("START"));
-        assert!(settings.confirmation(Wish::OptIn).unwrap().contains("STOP"));
-        assert_eq!(settings.judge(&said("stop!")).unwrap().wish, Wish::OptOut);
-        assert_eq!(settings.judge(&said("Start")).unwrap().wish, Wish::OptIn);
+        assert!(settings.confirmation(Intent::OptOut).unwrap().contains("START"));
+        assert!(settings.confirmation(Intent::OptIn).unwrap().contains("STOP"));
+        assert_eq!(settings.judge(&texts("stop!")).unwrap().intent, Intent::OptOut);
+        assert_eq!(settings.judge(&texts("Start")).unwrap().intent, Intent::OptIn);
     }
 
     #[test]
     fn every_fault_is_named_not_only_the_first() {
-        let faulty = Draft {
+        let faulty = SettingsDraft {
             opt_out_keywords: vec![],
             opt_in_keywords: vec!["START".into(), "🛑".into(), "x".repeat(65)],
             opt_in_message: "x".repeat(1_001),
@@ -290,7 +291,7 @@ mod tests {
     #[test]
     fn lists_that_share_a_folded_keyword_are_refused_by_name() {
         let shared =
-            Draft { opt_out_keywords: vec!["ARRÊT".into()], opt_in_keywords: vec!["arret".into()], ..draft() };
+            SettingsDraft { opt_out_keywords: vec!["ARRÊT".into()], opt_in_keywords: vec!["arret".into()], ..draft() };
         let errors = Settings::new(shared).unwrap_err();
         assert_eq!(errors[0].field, "opt_in_keywords[0]");
         assert!(errors[0].detail.contains("`arret`") && errors[0].detail.contains("`ARRÊT`"));
@@ -299,8 +300,11 @@ mod tests {
     #[test]
     fn words_that_always_opt_out_are_refused_as_opt_in_keywords() {
         for word in RESERVED_OPT_OUT {
-            let draft =
-                Draft { opt_out_keywords: vec!["halt".into()], opt_in_keywords: vec![word.to_uppercase()], ..draft() };
+            let draft = SettingsDraft {
+                opt_out_keywords: vec!["halt".into()],
+                opt_in_keywords: vec![word.to_uppercase()],
+                ..draft()
+            };
             assert_eq!(fields(draft), ["opt_in_keywords[0]"], "{word}");
         }
     }
@@ -308,14 +312,14 @@ mod tests {
     #[test]
     fn fifty_keywords_fit_and_fifty_one_do_not() {
         let words = |count: usize| (0..count).map(|index| format!("word {index}")).collect();
-        assert!(Settings::new(Draft { opt_out_keywords: words(50), ..draft() }).is_ok());
-        assert_eq!(fields(Draft { opt_out_keywords: words(51), ..draft() }), ["opt_out_keywords"]);
+        assert!(Settings::new(SettingsDraft { opt_out_keywords: words(50), ..draft() }).is_ok());
+        assert_eq!(fields(SettingsDraft { opt_out_keywords: words(51), ..draft() }), ["opt_out_keywords"]);
     }
 
     #[test]
     fn settings_that_would_not_fit_their_item_are_refused() {
         let long = (0..50).map(|index| format!("{index:02}{}", "語".repeat(62))).collect();
-        assert_eq!(fields(Draft { opt_out_keywords: long, ..draft() }), ["settings"]);
+        assert_eq!(fields(SettingsDraft { opt_out_keywords: long, ..draft() }), ["settings"]);
     }
 
     #[test]
@@ -326,14 +330,14 @@ mod tests {
 
     #[test]
     fn an_empty_text_means_no_confirmation() {
-        assert_eq!(Settings::new(draft()).unwrap().confirmation(Wish::OptOut), None);
+        assert_eq!(Settings::new(draft()).unwrap().confirmation(Intent::OptOut), None);
     }
 
     #[test]
     fn opting_out_goes_before_opting_in() {
         let candidates: Vec<Candidate> = ["START", "STOP"].into_iter().filter_map(Candidate::new).collect();
         let settings = Settings::default();
-        let heard = settings.judge(&candidates).unwrap();
-        assert_eq!((heard.wish, heard.text), (Wish::OptOut, 1));
+        let matched = settings.judge(&candidates).unwrap();
+        assert_eq!((matched.intent, matched.text), (Intent::OptOut, 1));
     }
 }

@@ -1,10 +1,9 @@
 //! The one store: a DynamoDB table, spoken to in the words of the domain.
 //!
-//! What belongs to a tenant is reached only through [`Tenant`], a handle that is bound to it and makes every key, so a
+//! What belongs to a tenant is reached only through [`TenantStore`], a handle that is bound to it and makes every key, so a
 //! query across tenants cannot be written. Time is always an argument. Reads that lead to a decision are strongly
 //! consistent; writes that depend on what was read are conditional on it.
 
-mod briefing;
 mod change;
 mod channel;
 mod erasure;
@@ -18,21 +17,22 @@ mod request;
 mod secret_list;
 mod series;
 mod settings;
+mod snapshot;
 mod suppression;
 
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
 
-pub use briefing::Briefing;
-pub use change::{Change, Wanted};
-pub use channel::{Found, RegisterError, Signers};
+pub use change::{ChangeOutcome, ChangeRequest};
+pub use channel::{ChannelLookup, RegisterError, SigningSecrets};
 pub use history::HistoryPage;
-pub use list::{ContactPage, Position};
+pub use list::{ContactPage, ListPosition};
 pub use outbox::{OutboxItem, Pending};
-pub use place::Known;
+pub use place::ReadSet;
 pub use report::Reported;
 pub use settings::{Expected, SaveError};
+pub use snapshot::Snapshot;
 
 use crate::id::TenantId;
 
@@ -53,19 +53,19 @@ impl Store {
 
     /// The part of the table that belongs to one tenant.
     #[must_use]
-    pub fn tenant(&self, id: &TenantId) -> Tenant {
-        Tenant { store: self.clone(), id: id.clone() }
+    pub fn tenant(&self, id: &TenantId) -> TenantStore {
+        TenantStore { store: self.clone(), id: id.clone() }
     }
 }
 
 /// The part of the table that belongs to one tenant.
 #[derive(Clone, Debug)]
-pub struct Tenant {
+pub struct TenantStore {
     store: Store,
     id: TenantId,
 }
 
-impl Tenant {
+impl TenantStore {
     /// The tenant whose part this is.
     #[must_use]
     pub fn id(&self) -> &TenantId {

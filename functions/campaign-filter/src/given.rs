@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use consent::contact::{Category, Status, Suppression};
 use consent::id::ContactId;
-use consent::store::Tenant;
+use consent::store::TenantStore;
 
 use crate::campaign::Recipient;
 use crate::{FilterError, Reason, Report};
 
 /// Filters recipients, and adds them to a report. `explicit` says whether only those get it who opted in.
 pub(crate) async fn filter(
-    tenant: &Tenant,
+    tenant: &TenantStore,
     category: Category,
     explicit: bool,
     mut report: Report,

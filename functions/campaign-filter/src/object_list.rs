@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use consent::contact::{Category, Status, Suppression};
 use consent::id::ContactId;
-use consent::store::Tenant;
+use consent::store::TenantStore;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
@@ -69,7 +69,7 @@ pub struct BatchList {
 /// A list in S3 that is to be filtered.
 pub(crate) struct ObjectList<'a> {
     pub objects: &'a Objects,
-    pub tenant: &'a Tenant,
+    pub tenant: &'a TenantStore,
     pub source: &'a Source,
     /// Whether only those get it who opted in.
     pub explicit: bool,

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use consent::contact::{Contact, Source, Status};
 use consent::count;
-use consent::decision::{Profile, decide_wish};
+use consent::decision::{Profile, decide_intent};
 use consent::event::{Confirmation as Message, ConfirmationState, Event, HistoryEntry, HistoryKey, Kind};
 use consent::identity::{Person, Sighting};
 use consent::log::Metric;
 use consent::settings::Settings;
-use consent::store::{Change, Known, OutboxItem, Pending, StoreError, Wanted};
+use consent::store::{ChangeOutcome, ChangeRequest, OutboxItem, Pending, ReadSet, StoreError};
 use consent::time::Time;
 
 use crate::Confirmation;
@@ -194,13 +194,13 @@ impl Confirmation {
             channel: Some(item.channel.clone()),
             ..Event::new(Kind::ProviderStop, Source::Provider, "customer", key.clone(), now, now)
         };
-        let wanted = Wanted { sighting: &sighting, places: std::slice::from_ref(&key), recipient: None };
+        let wanted = ChangeRequest { sighting: &sighting, places: std::slice::from_ref(&key), recipient: None };
         let tenant = self.store.tenant(&item.tenant);
         let decide = |person: &Person| {
             let (settings, profile) = (Settings::default(), Profile::default());
-            Ok::<_, Infallible>(decide_wish(&settings, &person.contact, event.clone(), &profile))
+            Ok::<_, Infallible>(decide_intent(&settings, &person.contact, event.clone(), &profile))
         };
-        if let Change::Made { .. } = tenant.change(wanted, &mut Known::default(), now, decide).await? {
+        if let ChangeOutcome::Made { .. } = tenant.change(wanted, &mut ReadSet::default(), now, decide).await? {
             let tenant = &item.tenant;
             count!(info, Metric::ProviderStop, %tenant, "told by the answer to a message");
         }

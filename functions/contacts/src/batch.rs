@@ -11,7 +11,7 @@ use consent::decision::{Decision, RefusedOptIn, batch_opt_in_time, decide_switch
 use consent::event::{Effect, Event};
 use consent::http::{Body, Caller, Fields, Problem};
 use consent::identity::{Person, Sighting};
-use consent::store::{self, Known, StoreError, Tenant};
+use consent::store::{self, ReadSet, StoreError, TenantStore};
 use consent::time::Time;
 use futures::StreamExt;
 use futures::stream;
@@ -99,15 +99,15 @@ fn changes(fields: &mut Fields) -> Option<Vec<Value>> {
 
 /// Changes many contacts. One that fails holds up no other, and is told when all the others are done.
 async fn change_all(
-    tenant: &Tenant,
+    tenant: &TenantStore,
     user: &str,
     wanted: Vec<Placed<(Sighting, Change)>>,
     now: Time,
 ) -> Result<Vec<Placed<Answer>>, StoreError> {
     let sightings: Vec<&Sighting> = wanted.iter().map(|(_, (sighting, _))| sighting).collect();
-    let briefing = tenant.people(&sightings).await?;
+    let snapshot = tenant.people(&sightings).await?;
     let user: Arc<str> = user.into();
-    let people = briefing.by_person(wanted, |(_, (sighting, _))| sighting);
+    let people = snapshot.by_person(wanted, |(_, (sighting, _))| sighting);
     let each =
         people.into_iter().map(|(known, changes)| change_person(tenant.clone(), user.clone(), known, changes, now));
     let done: Vec<Result<_, StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
@@ -117,24 +117,24 @@ async fn change_all(
 
 /// Carries out one person's changes in their order, each on what the one before left, and writes them together.
 async fn change_person(
-    tenant: Tenant,
+    tenant: TenantStore,
     user: Arc<str>,
-    known: Known,
+    known: ReadSet,
     changes: Vec<Placed<(Sighting, Change)>>,
     now: Time,
 ) -> Result<Vec<Placed<Answer>>, StoreError> {
     let sightings: Vec<&Sighting> = changes.iter().map(|(_, (sighting, _))| sighting).collect();
     let decide = |index: usize, person: &Person| decide(&person.contact, &changes[index].1.1, &user, now);
     let made = tenant.change_in_series(&sightings, known, now, decide).await?;
-    let answer = |((place, (_, change)), made): (&Placed<(Sighting, Change)>, store::Change<RefusedOptIn>)| {
+    let answer = |((place, (_, change)), made): (&Placed<(Sighting, Change)>, store::ChangeOutcome<RefusedOptIn>)| {
         let (outcome, detail) = match made {
-            store::Change::Made { decision, .. } => {
+            store::ChangeOutcome::Made { decision, .. } => {
                 switch::report(tenant.id(), change.consent.into(), &decision);
                 (Outcome::from(decision.effect()), None)
             }
-            store::Change::Refused(refusal) => (Outcome::Refused, Some(refusal.to_string())),
+            store::ChangeOutcome::Refused(refusal) => (Outcome::Refused, Some(refusal.to_string())),
             // What staff does is never a repeat: each time it is an event of its own.
-            store::Change::Repeat | store::Change::Erased => (Outcome::Unchanged, None),
+            store::ChangeOutcome::Repeat | store::ChangeOutcome::Erased => (Outcome::Unchanged, None),
         };
         (*place, Answer::new(change.named.id.to_string().into(), outcome, detail))
     };

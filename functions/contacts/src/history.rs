@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use consent::contact::Source;
 use consent::event::{
-    Confirmation, ConfirmationState, Effect, Event, Evidence, HistoryEntry, HistoryKey, Kind, Reason,
+    Confirmation, ConfirmationState, Effect, Event, Evidence, HistoryEntry, HistoryKey, Kind, UnappliedReason,
 };
 use consent::http::{Caller, Problem};
 use consent::id::{ChannelId, EventId};
@@ -42,7 +42,7 @@ struct EventView {
     note: Option<String>,
     evidence: Option<EvidenceView>,
     confirmation: Option<ConfirmationView>,
-    reason: Option<Reason>,
+    reason: Option<UnappliedReason>,
 }
 
 #[derive(Serialize)]

@@ -3,12 +3,12 @@
 //! The API's `$default` route leads here as well, so this function answers for every path that nothing stands behind.
 
 mod batch;
+mod contact;
 mod cursor;
 mod fallback;
 mod history;
 mod list;
 mod named;
-mod one;
 mod query;
 mod switch;
 mod view;
@@ -28,7 +28,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/contacts", get(list::page).head(fallback::refuse))
         .route("/contacts/batch", post(batch::apply))
-        .route("/contacts/{id}", get(one::show).delete(one::erase).head(fallback::refuse))
+        .route("/contacts/{id}", get(contact::show).delete(contact::erase).head(fallback::refuse))
         .route("/contacts/{id}/consent", put(switch::set_consent))
         .route("/contacts/{id}/block", put(switch::block).delete(switch::unblock))
         .route("/contacts/{id}/history", get(history::page).head(fallback::refuse))

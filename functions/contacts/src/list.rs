@@ -6,7 +6,7 @@ use consent::contact::{Contact, Status};
 use consent::http::{Caller, Problem};
 use consent::id::{ContactId, Shard, TenantId};
 use consent::phone::Phone;
-use consent::store::Position;
+use consent::store::ListPosition;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
@@ -38,7 +38,7 @@ pub async fn page(State(app): State<App>, caller: Caller, mut query: Query) -> R
     let list = filter.list(&caller.tenant);
     let from = match cursor {
         Some(cursor) => filter.position(&list, &cursor).ok_or_else(cursor::invalid)?,
-        None => Position { shard: Shard::FIRST, after: None },
+        None => ListPosition { shard: Shard::FIRST, after: None },
     };
     let tenant = app.store.tenant(&caller.tenant);
     let wanted = |contact: &Contact| filter.wants(contact);
@@ -98,19 +98,19 @@ impl Filter {
     }
 
     /// The position that a cursor is for. The table refuses to go on from where nothing of the list can be.
-    fn position(&self, list: &List, cursor: &str) -> Option<Position> {
+    fn position(&self, list: &List, cursor: &str) -> Option<ListPosition> {
         let [shard, after] = list.position(cursor)?;
         let shard = shard.parse().ok()?;
         if after.is_empty() {
-            return Some(Position { shard, after: None });
+            return Some(ListPosition { shard, after: None });
         }
         let after = ContactId::received(&after).ok()?;
         let possible = after.shard() == shard && after.as_str().starts_with(&self.prefix);
-        possible.then_some(Position { shard, after: Some(after) })
+        possible.then_some(ListPosition { shard, after: Some(after) })
     }
 }
 
-fn cursor_for(list: &List, position: &Position) -> String {
+fn cursor_for(list: &List, position: &ListPosition) -> String {
     let after = position.after.as_ref().map_or("", ContactId::as_str);
     list.cursor([&position.shard.to_string(), after])
 }
@@ -174,7 +174,7 @@ mod tests {
         let opted_out = filter("opted_out");
         let list = opted_out.list(&tenant);
         let after: ContactId = "+14155550123".parse().unwrap();
-        let position = Position { shard: after.shard(), after: Some(after) };
+        let position = ListPosition { shard: after.shard(), after: Some(after) };
         let cursor = cursor_for(&list, &position);
         assert_eq!(opted_out.position(&list, &cursor), Some(position));
         let other = filter("opted_in");

@@ -7,13 +7,13 @@ use consent::decision::{Decision, decide_switch, switch_time};
 use consent::event::{Event, HistoryKey, Kind};
 use consent::http::{Body, Caller, Fields, Problem};
 use consent::id::{EventId, TenantId};
-use consent::store::{Change, Wanted};
+use consent::store::{ChangeOutcome, ChangeRequest};
 use consent::time::Time;
 use serde::Deserialize;
 
 use crate::named::Named;
 use crate::view::ContactView;
-use crate::{App, one};
+use crate::{App, contact};
 
 /// Characters of a note, at most.
 const MAX_NOTE: usize = 1_000;
@@ -112,9 +112,9 @@ async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> 
     let now = app.clock.now();
     let tenant = app.store.tenant(&caller.tenant);
     let sighting = named.sighting();
-    let briefing = tenant.people(&[&sighting]).await?;
-    let mut known = briefing.known();
-    let change = tenant.change(Wanted::by_staff(&sighting), &mut known, now, |person| {
+    let snapshot = tenant.people(&[&sighting]).await?;
+    let mut known = snapshot.known();
+    let change = tenant.change(ChangeRequest::by_staff(&sighting), &mut known, now, |person| {
         let contact = &person.contact;
         if switch.kind == Kind::Unblock && !contact.is_known() {
             return Err(Nobody);
@@ -124,11 +124,11 @@ async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> 
         Ok(decide_switch(contact, event, &named.profile(contact)))
     });
     match change.await? {
-        Change::Made { id, decision } => {
+        ChangeOutcome::Made { id, decision } => {
             report(&caller.tenant, switch.kind, &decision);
-            Ok(Json(ContactView::new(id, decision.contact, briefing.settings.as_ref())))
+            Ok(Json(ContactView::new(id, decision.contact, snapshot.settings.as_ref())))
         }
         // What staff does is never a repeat: each time it is an event of its own.
-        Change::Refused(Nobody) | Change::Repeat | Change::Erased => Err(one::unknown()),
+        ChangeOutcome::Refused(Nobody) | ChangeOutcome::Repeat | ChangeOutcome::Erased => Err(contact::unknown()),
     }
 }

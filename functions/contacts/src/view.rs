@@ -92,7 +92,7 @@ impl CanReceive {
 
 #[cfg(test)]
 mod tests {
-    use consent::settings::{Draft, Settings};
+    use consent::settings::{Settings, SettingsDraft};
     use consent::time::Time;
     use serde_json::{Value, json};
 
@@ -150,11 +150,11 @@ mod tests {
 
     #[test]
     fn where_opt_in_is_demanded_silence_gets_no_marketing() {
-        let draft = Draft {
+        let draft = SettingsDraft {
             opt_out_keywords: vec!["STOP".into()],
             opt_in_keywords: vec!["START".into()],
             require_opt_in: true,
-            ..Draft::default()
+            ..SettingsDraft::default()
         };
         let demanding = SavedSettings { settings: Settings::new(draft).unwrap(), ..SavedSettings::default() };
         let marketing =

@@ -1,7 +1,7 @@
 //! Settings as a body gives them.
 
 use consent::http::Fields;
-use consent::settings::{Draft, Settings};
+use consent::settings::{Settings, SettingsDraft};
 
 /// Takes the six fields that make settings, all of which have to be there. What is wrong with them, or with the settings that
 /// they make, is told by the fields.
@@ -16,7 +16,7 @@ pub fn settings(fields: &mut Fields) -> Option<Settings> {
     let opt_in_keywords = fields.required("opt_in_keywords", KEYWORDS);
     let opt_in_message = fields.required("opt_in_message", MESSAGE);
     let require_opt_in = fields.required("require_opt_in", TRUTH);
-    let draft = Draft {
+    let draft = SettingsDraft {
         enabled: enabled?,
         opt_out_keywords: opt_out_keywords?,
         opt_out_message: opt_out_message?,

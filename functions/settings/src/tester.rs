@@ -5,7 +5,7 @@ use axum::extract::State;
 use consent::http::{Body, Caller, Fields, Problem};
 use consent::id::cut;
 use consent::keyword::{Candidate, fold};
-use consent::settings::{Settings, Wish};
+use consent::settings::{Intent, Settings};
 use serde::Serialize;
 
 use crate::{App, draft};
@@ -57,33 +57,33 @@ pub async fn test(State(app): State<App>, caller: Caller, body: Body) -> Result<
 
 fn verdict(settings: &Settings, text: &str) -> Verdict {
     let candidate = Candidate::new(text);
-    let heard = settings.judge(&candidate).filter(|_| settings.enabled());
+    let matched = settings.judge(&candidate).filter(|_| settings.enabled());
     Verdict {
-        outcome: match heard.map(|heard| heard.wish) {
-            Some(Wish::OptOut) => Outcome::OptOut,
-            Some(Wish::OptIn) => Outcome::OptIn,
+        outcome: match matched.map(|matched| matched.intent) {
+            Some(Intent::OptOut) => Outcome::OptOut,
+            Some(Intent::OptIn) => Outcome::OptIn,
             None => Outcome::None,
         },
-        keyword: heard.map(|heard| heard.keyword.to_string()),
+        keyword: matched.map(|matched| matched.keyword.to_string()),
         folded: cut(&fold(text), SHOWN_BYTES).to_owned(),
-        reply: heard.and_then(|heard| settings.confirmation(heard.wish)).map(str::to_owned),
+        reply: matched.and_then(|matched| settings.confirmation(matched.intent)).map(str::to_owned),
         warnings: settings.warnings(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use consent::settings::Draft;
+    use consent::settings::SettingsDraft;
 
     use super::*;
 
     fn settings(enabled: bool) -> Settings {
-        Settings::new(Draft {
+        Settings::new(SettingsDraft {
             enabled,
             opt_out_keywords: vec!["STOP".into()],
             opt_out_message: "Done.".into(),
             opt_in_keywords: vec!["START".into()],
-            ..Draft::default()
+            ..SettingsDraft::default()
         })
         .unwrap()
     }

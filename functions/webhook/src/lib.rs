@@ -3,12 +3,12 @@
 //! It answers 200 only when every change of consent in a body is in the table. Anything else is delivered again.
 
 mod envelope;
-mod intake;
 mod meta;
 mod reports;
-mod seal;
 mod sender;
 mod signature;
+mod signed_body;
+mod updates;
 mod words;
 
 use std::collections::BTreeSet;
@@ -30,9 +30,9 @@ use consent::store::{Store, StoreError};
 use serde::Deserialize;
 
 use envelope::Body;
-use intake::Postponed;
-use seal::Seal;
 use signature::Signature;
+use signed_body::SignedBody;
+use updates::RedeliveryReason;
 
 /// Bytes of a body, at most. WhatsApp sends up to three million.
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -73,8 +73,8 @@ pub fn router(app: App) -> Router {
 pub fn reading(body: &[u8]) -> Option<String> {
     let body = Body::new(body);
     let channels = meta::channels(&body);
-    let findings = meta::findings(&body).ok()?;
-    Some(format!("{channels:?} {findings:?}"))
+    let payload = meta::payload(&body).ok()?;
+    Some(format!("{channels:?} {payload:?}"))
 }
 
 #[derive(Deserialize)]
@@ -111,13 +111,13 @@ async fn receive(
     let now = app.clock.now();
     let signature = headers.get(signature::HEADER).and_then(|header| Signature::parse(header.as_bytes()));
     let signature = signature.ok_or(WebhookError::Unsigned)?;
-    let mut seal = Seal::new(&app, signature, &body, now);
-    seal.verify().await?;
-    let findings = meta::findings(&Body::new(&body)).map_err(|_| WebhookError::NotJson)?;
-    let channels = seal.channels(&findings.channels, &findings.times(now)).await?;
-    match intake::take_in(&app.store, findings, &channels, now).await? {
+    let mut signed_body = SignedBody::new(&app, signature, &body, now);
+    signed_body.verify().await?;
+    let payload = meta::payload(&Body::new(&body)).map_err(|_| WebhookError::NotJson)?;
+    let channels = signed_body.channels(&payload.channels, &payload.times(now)).await?;
+    match updates::apply_updates(&app.store, payload, &channels, now).await? {
         None => Ok(StatusCode::OK),
-        Some(postponed) => Err(WebhookError::Postponed(postponed)),
+        Some(postponed) => Err(WebhookError::RedeliveryReason(postponed)),
     }
 }
 
@@ -133,7 +133,7 @@ enum WebhookError {
     #[error("the body is signed, but not JSON")]
     NotJson,
     #[error("some updates can't be carried out yet")]
-    Postponed(Postponed),
+    RedeliveryReason(RedeliveryReason),
     #[error(transparent)]
     Secrets(#[from] SecretsError),
     #[error(transparent)]
@@ -159,14 +159,14 @@ impl IntoResponse for WebhookError {
                 Problem::new(StatusCode::BAD_REQUEST, "The body is not JSON.")
             }
             // Counted where it was found.
-            Self::Postponed(Postponed::Unavailable) => {
+            Self::RedeliveryReason(RedeliveryReason::Unavailable) => {
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Not everything was carried out. Send it again.")
             }
-            Self::Postponed(Postponed::UnknownChannel) => Problem::new(
+            Self::RedeliveryReason(RedeliveryReason::UnknownChannel) => Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Updates on a channel that is not registered were not carried out. Send them again.",
             ),
-            Self::Postponed(Postponed::ForeignChannel) => Problem::new(
+            Self::RedeliveryReason(RedeliveryReason::ForeignChannel) => Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "Updates on a channel of another app were not carried out. Send them again, signed by that app.",
             ),

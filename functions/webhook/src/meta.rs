@@ -8,19 +8,19 @@ use std::collections::BTreeSet;
 
 use consent::callback::Callback;
 use consent::decision::MessageTime;
-use consent::event::Report;
+use consent::event::DeliveryReport;
 use consent::id::{ChannelId, ContactId, EventId, cut};
 use consent::identity::Ids;
-use consent::settings::Wish;
+use consent::settings::Intent;
 use consent::time::Time;
 use serde_json::Value;
 
 use crate::envelope::{self, Body, Change, Layer};
 use crate::sender::{Named, own_number, sender, text};
-use crate::words::{is_malformed, said};
+use crate::words::{is_malformed, texts};
 
 pub use crate::sender::Sender;
-pub use crate::words::Said;
+pub use crate::words::MessageText;
 
 /// An update from which a change of consent may come.
 #[derive(Debug)]
@@ -50,9 +50,9 @@ impl Update {
 #[derive(Debug)]
 pub enum Content {
     /// The texts of a message that may be a keyword.
-    Words(Vec<Said>),
+    Words(Vec<MessageText>),
     /// What the customer did with WhatsApp's own control.
-    Control(Wish),
+    Control(Intent),
     /// The ids that the customer has from now on.
     Moved(Ids),
 }
@@ -61,8 +61,8 @@ impl Content {
     /// Whether it is an opt-out whatever a tenant's keywords are.
     pub fn is_opt_out(&self) -> bool {
         match self {
-            Self::Words(said) => said.iter().any(|said| said.candidate.is_reserved_opt_out()),
-            Self::Control(wish) => *wish == Wish::OptOut,
+            Self::Words(texts) => texts.iter().any(|texts| texts.candidate.is_reserved_opt_out()),
+            Self::Control(intent) => *intent == Intent::OptOut,
             Self::Moved(_) => false,
         }
     }
@@ -70,20 +70,20 @@ impl Content {
 
 /// What a body holds that matters.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub struct Payload {
     /// Those from which a change of consent may come, in the order of the body.
     pub updates: Vec<Update>,
     /// What became of confirmations, with the channels that they were sent from.
-    pub reports: Vec<(ChannelId, Callback, Report)>,
+    pub reports: Vec<(ChannelId, Callback, DeliveryReport)>,
     /// The channels of all those, and of all other messages.
     pub channels: BTreeSet<ChannelId>,
-    /// Findings that can't be understood, each by what is wrong with it.
+    /// Updates that can't be understood, each by what is wrong with it.
     pub bad: Vec<&'static str>,
     /// Those among them that are opt-outs to anybody.
     pub lost_opt_outs: Vec<&'static str>,
 }
 
-impl Findings {
+impl Payload {
     /// The channels of all that counts for somebody, each with the time that says for whom.
     pub fn times(&self, now: Time) -> Vec<(&ChannelId, Time)> {
         let updates = self.updates.iter().map(|update| (&update.channel, update.at(now)));
@@ -110,14 +110,14 @@ const NO_OBJECT: &str = "part of a body that is no JSON object";
 ///
 /// # Errors
 /// It is no JSON.
-pub fn findings(body: &Body) -> Result<Findings, serde_json::Error> {
-    let mut findings = Findings::default();
+pub fn payload(body: &Body) -> Result<Payload, serde_json::Error> {
+    let mut payload = Payload::default();
     let changes = body.open()?;
-    findings.bad.extend(std::iter::repeat_n(NO_OBJECT, changes.unread));
+    payload.bad.extend(std::iter::repeat_n(NO_OBJECT, changes.unread));
     for change in changes.opened {
         let people = change.contacts();
         let own_number = own_number(&change.metadata());
-        let mut reader = Reader { channel: channel(&change), own_number, people: &people, findings: &mut findings };
+        let mut reader = Reader { channel: channel(&change), own_number, people: &people, payload: &mut payload };
         let value = &change.value;
         match change.field.as_str() {
             "messages" => reader.conversation(value),
@@ -133,7 +133,7 @@ pub fn findings(body: &Body) -> Result<Findings, serde_json::Error> {
             _ => {}
         }
     }
-    Ok(findings)
+    Ok(payload)
 }
 
 /// Every channel that a body names: all that may be read of it before its signature holds.
@@ -149,7 +149,7 @@ struct Reader<'a> {
     /// The number of the business, under which it writes itself.
     own_number: Option<ContactId>,
     people: &'a [Value],
-    findings: &'a mut Findings,
+    payload: &'a mut Payload,
 }
 
 impl Reader<'_> {
@@ -158,7 +158,7 @@ impl Reader<'_> {
         for update in layer.closed(kind) {
             match envelope::read(update) {
                 Some(update) if update.is_object() => open(self, &update),
-                _ => self.findings.bad.push("update that is no JSON object"),
+                _ => self.payload.bad.push("update that is no JSON object"),
             }
         }
     }
@@ -168,7 +168,7 @@ impl Reader<'_> {
         for closed in layer.closed(kind) {
             match Layer::open(closed) {
                 Some(layer) => open(self, &layer),
-                None => self.findings.bad.push(NO_OBJECT),
+                None => self.payload.bad.push(NO_OBJECT),
             }
         }
     }
@@ -181,24 +181,24 @@ impl Reader<'_> {
 
     /// A message: words that may be a keyword, a change of number or user id, or the older form of WhatsApp's own control.
     fn message(&mut self, message: &Value) {
-        self.findings.channels.extend(self.channel.clone());
+        self.payload.channels.extend(self.channel.clone());
         let from = Named::read(message.get("from"), None).phone.as_ref().map(ContactId::from);
         if from.is_some() && from == self.own_number {
             return;
         }
-        let said = said(message);
-        if !said.is_empty() {
+        let texts = texts(message);
+        if !texts.is_empty() {
             let sender = sender(message, ["from", "from_user_id"], self.people);
-            return self.add(message, id(message, ""), sender, Content::Words(said));
+            return self.add(message, id(message, ""), sender, Content::Words(texts));
         }
         match text_at(message, "/system/type").as_deref() {
             Some("user_preference_changed") => {
                 let sender = sender(message, ["from", "from_user_id"], self.people);
-                self.control(message, message.pointer("/system/marketing").and_then(wish), sender);
+                self.control(message, message.pointer("/system/marketing").and_then(intent), sender);
             }
             Some("user_changed_number" | "customer_changed_number") => self.changed_number(message),
             Some("user_changed_user_id") => self.changed_user_id(message),
-            _ if is_malformed(message) => self.findings.bad.push("message without a type, or text without words"),
+            _ if is_malformed(message) => self.payload.bad.push("message without a type, or text without words"),
             _ => {}
         }
     }
@@ -209,7 +209,7 @@ impl Reader<'_> {
         let number = ["/system/wa_id", "/system/new_wa_id"].iter().find_map(|place| message.pointer(place));
         let new = Named::read(number, message.pointer("/system/user_id"));
         let Some(ids) = new.ids() else {
-            return self.findings.bad.push("change of number without the new number");
+            return self.payload.bad.push("change of number without the new number");
         };
         let old = Named::read(message.get("from"), message.get("from_user_id")).number_or_user();
         let sender = old.sender(None).map(|mut sender| {
@@ -236,7 +236,7 @@ impl Reader<'_> {
     /// A change of user id is told by the old one; a number says who it is where that one is missing.
     fn renamed(&mut self, update: &Value, number: Option<&Value>, old: Option<&Value>, new: Option<&Value>) {
         let Some(ids) = Named::read(None, new).ids() else {
-            return self.findings.bad.push("change of user id without the new user id");
+            return self.payload.bad.push("change of user id without the new user id");
         };
         let old = Some(Named::read(None, old)).filter(|old| old.ids().is_some());
         let sender = old.unwrap_or_else(|| Named::read(number, None)).sender(None);
@@ -253,65 +253,65 @@ impl Reader<'_> {
             // Of our own messages we know whom they went to.
             let ours = callback.as_ref().map(|callback| callback.contact.clone().into());
             let sender = sender(status, recipient(status), self.people).or(ours);
-            self.add(status, id(status, "131050."), sender, Content::Control(Wish::OptOut));
+            self.add(status, id(status, "131050."), sender, Content::Control(Intent::OptOut));
         }
         if let (Some(callback), Some(report), Some(channel)) = (callback, report(status), &self.channel) {
-            self.findings.channels.insert(channel.clone());
-            self.findings.reports.push((channel.clone(), callback, report));
+            self.payload.channels.insert(channel.clone());
+            self.payload.reports.push((channel.clone(), callback, report));
         }
     }
 
     /// A customer's use of WhatsApp's own control.
     fn preference(&mut self, preference: &Value) {
-        let wish = preference.get("value").and_then(wish);
+        let intent = preference.get("value").and_then(intent);
         let is_ours = preference.get("category").filter(|category| !category.is_null()).is_none_or(is_marketing);
-        match wish {
+        match intent {
             _ if is_ours => {
                 let sender = sender(preference, ["wa_id", "user_id"], self.people);
-                self.control(preference, wish, sender);
+                self.control(preference, intent, sender);
             }
-            Some(Wish::OptIn) => {}
-            Some(Wish::OptOut) | None => {
-                self.findings.lost_opt_outs.push("user preference of an unknown category that may be a stop");
+            Some(Intent::OptIn) => {}
+            Some(Intent::OptOut) | None => {
+                self.payload.lost_opt_outs.push("user preference of an unknown category that may be a stop");
             }
         }
     }
 
-    fn control(&mut self, update: &Value, wish: Option<Wish>, sender: Option<Sender>) {
-        match wish {
-            Some(wish) => self.add(update, id(update, ""), sender, Content::Control(wish)),
-            None => self.findings.lost_opt_outs.push("user preference of an unknown value, which may be a stop"),
+    fn control(&mut self, update: &Value, intent: Option<Intent>, sender: Option<Sender>) {
+        match intent {
+            Some(intent) => self.add(update, id(update, ""), sender, Content::Control(intent)),
+            None => self.payload.lost_opt_outs.push("user preference of an unknown value, which may be a stop"),
         }
     }
 
     fn add(&mut self, update: &Value, id: Id, sender: Option<Sender>, content: Content) {
         match &self.channel {
             Some(channel) => {
-                self.findings.channels.insert(channel.clone());
+                self.payload.channels.insert(channel.clone());
                 let has_own_id = matches!(id, Id::Own(_));
                 let id = id.among(channel, sender.as_ref());
                 let seconds = update.get("timestamp").and_then(seconds);
                 let channel = channel.clone();
-                self.findings.updates.push(Update { channel, id, has_own_id, seconds, sender, content });
+                self.payload.updates.push(Update { channel, id, has_own_id, seconds, sender, content });
             }
             // There is no tenant to say what it means, but some things mean the same to everybody.
-            None if content.is_opt_out() => self.findings.lost_opt_outs.push("update without a phone_number_id"),
-            None => self.findings.bad.push("update without a phone_number_id"),
+            None if content.is_opt_out() => self.payload.lost_opt_outs.push("update without a phone_number_id"),
+            None => self.payload.bad.push("update without a phone_number_id"),
         }
     }
 }
 
 /// What a customer did with WhatsApp's own control, if that is known.
-fn wish(value: &Value) -> Option<Wish> {
+fn intent(value: &Value) -> Option<Intent> {
     match value {
         Value::String(word) => match word.trim().to_ascii_lowercase().as_str() {
-            "stop" => Some(Wish::OptOut),
-            "resume" | "signup" => Some(Wish::OptIn),
+            "stop" => Some(Intent::OptOut),
+            "resume" | "signup" => Some(Intent::OptIn),
             _ => None,
         },
         // The older form: whether marketing is wanted.
-        Value::Bool(true) => Some(Wish::OptIn),
-        Value::Bool(false) => Some(Wish::OptOut),
+        Value::Bool(true) => Some(Intent::OptIn),
+        Value::Bool(false) => Some(Intent::OptOut),
         _ => None,
     }
 }
@@ -337,13 +337,13 @@ fn channel(change: &Change) -> Option<ChannelId> {
 }
 
 /// What a status tells of a message.
-fn report(status: &Value) -> Option<Report> {
+fn report(status: &Value) -> Option<DeliveryReport> {
     match status.get("status")?.as_str()? {
-        "sent" | "delivered" | "read" | "played" => Some(Report::Sent { message_id: text_at(status, "/id") }),
+        "sent" | "delivered" | "read" | "played" => Some(DeliveryReport::Sent { message_id: text_at(status, "/id") }),
         "failed" => {
             let code = status.pointer("/errors/0/code").and_then(number).and_then(|code| code.try_into().ok());
             let title = text_at(status, "/errors/0/title").map(|title| cut(&title, TITLE_BYTES).to_owned());
-            Some(Report::Failed { code, title })
+            Some(DeliveryReport::Failed { code, title })
         }
         _ => None,
     }
@@ -401,7 +401,7 @@ mod tests {
     }
 
     fn only(body: &str) -> Update {
-        findings(&Body::new(body.as_bytes())).unwrap().updates.remove(0)
+        payload(&Body::new(body.as_bytes())).unwrap().updates.remove(0)
     }
 
     #[test]
@@ -451,7 +451,7 @@ mod tests {
     #[test]
     fn an_opt_out_on_no_channel_is_loud() {
         let body = |text: &str| json!({"entry": [{"changes": [{"field": "messages", "value": {"messages": [{"text": {"body": text}}]}}]}]});
-        let found = |text: &str| findings(&Body::new(body(text).to_string().as_bytes())).unwrap();
+        let found = |text: &str| payload(&Body::new(body(text).to_string().as_bytes())).unwrap();
         assert_eq!((found("Stop!").lost_opt_outs.len(), found("Stop!").bad.len()), (1, 0));
         assert_eq!((found("hello").lost_opt_outs.len(), found("hello").bad.len()), (0, 1));
     }

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use consent::callback::Callback;
 use consent::count;
-use consent::event::{ConfirmationState, Report};
+use consent::event::{ConfirmationState, DeliveryReport};
 use consent::id::{ChannelId, TenantId};
 use consent::log::Metric;
-use consent::store::{Reported, Store, StoreError, Tenant};
+use consent::store::{Reported, Store, StoreError, TenantStore};
 use consent::time::Time;
 use futures::future::join_all;
 
 use crate::meta::sent_at;
-use crate::seal::{Channels, Owner};
+use crate::signed_body::{Channels, Owner};
 
 /// Takes note of the reports on the channels that the body speaks for: of all tenants side by side. One that fails
 /// holds up no other.
@@ -21,11 +21,11 @@ use crate::seal::{Channels, Owner};
 /// One of them is not in the table. Taking note of all of them again does what is missing and nothing else.
 pub async fn take_note(
     store: &Store,
-    reports: Vec<(ChannelId, Callback, Report)>,
+    reports: Vec<(ChannelId, Callback, DeliveryReport)>,
     channels: &Channels<'_>,
     now: Time,
 ) -> Result<(), StoreError> {
-    let mut tenants: BTreeMap<&TenantId, Vec<(Callback, Report)>> = BTreeMap::new();
+    let mut tenants: BTreeMap<&TenantId, Vec<(Callback, DeliveryReport)>> = BTreeMap::new();
     for (channel, callback, report) in reports {
         if let Owner::Tenant(tenant, _) = channels.owner(&channel, sent_at(&callback, now)) {
             tenants.entry(tenant).or_default().push((callback, report));
@@ -35,7 +35,11 @@ pub async fn take_note(
     join_all(each).await.into_iter().collect()
 }
 
-async fn take_note_for(tenant: Tenant, reports: Vec<(Callback, Report)>, now: Time) -> Result<(), StoreError> {
+async fn take_note_for(
+    tenant: TenantStore,
+    reports: Vec<(Callback, DeliveryReport)>,
+    now: Time,
+) -> Result<(), StoreError> {
     let mut outcome = Ok(());
     for Reported { event, outcome: reported } in tenant.report_confirmations(reports, now).await? {
         match reported {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// One text of a message.
 #[derive(Debug)]
-pub struct Said {
+pub struct MessageText {
     /// As the customer wrote it, or as the button had it.
     pub words: String,
     /// What is compared with keywords.
@@ -42,7 +42,7 @@ const EDITED: &str = "/edit/message";
 const EDITED_FLAT: &str = "/edit";
 
 /// The texts of a message that may be a keyword: its own, and those that an edit gives it.
-pub fn said(message: &Value) -> Vec<Said> {
+pub fn texts(message: &Value) -> Vec<MessageText> {
     let edited = [EDITED, EDITED_FLAT].into_iter().filter_map(|place| message.pointer(place));
     let bare = message.pointer(EDITED).and_then(Value::as_str).map(|words| (words, Source::Keyword));
     let contents = [message].into_iter().chain(edited);
@@ -50,7 +50,7 @@ pub fn said(message: &Value) -> Vec<Said> {
         WORDS.iter().filter_map(|(place, source)| Some((content.pointer(place)?.as_str()?, *source)))
     });
     let said = texts.chain(bare).filter_map(|(words, source)| {
-        Some(Said { words: words.to_owned(), candidate: Candidate::new(words)?, source })
+        Some(MessageText { words: words.to_owned(), candidate: Candidate::new(words)?, source })
     });
     said.collect()
 }
@@ -70,7 +70,7 @@ mod tests {
     use serde_json::json;
 
     fn words(message: &Value) -> Vec<String> {
-        said(message).into_iter().map(|said| said.words).collect()
+        texts(message).into_iter().map(|said| said.words).collect()
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) struct Message {
 enum Action {
     Say(Content),
     Press(Content),
-    Prefer(Wish),
+    Prefer(Intent),
     ChangeNumber { to: String },
     ChangeUserId { from: String, to: String },
 }
@@ -53,7 +53,7 @@ struct Described {
     image: Option<Captioned>,
     video: Option<Captioned>,
     document: Option<Captioned>,
-    preference: Option<Wish>,
+    preference: Option<Intent>,
     number_changed_to: Option<String>,
     user_id_changed_to: Option<String>,
 }
@@ -66,7 +66,7 @@ struct Captioned {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Wish {
+enum Intent {
     Stop,
     Resume,
     Signup,
@@ -189,7 +189,7 @@ impl Captioned {
     }
 }
 
-impl Wish {
+impl Intent {
     fn preference(self, wa_id: Option<String>, user_id: Option<String>, timestamp: i64) -> Preference {
         let (value, detail) = match self {
             Self::Stop => ("stop", "User requested to stop marketing messages"),

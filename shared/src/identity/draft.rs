@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::join;
-use super::{Former, Ids, Place, Places, Standing, Unread};
+use super::{IdRecord, IdRecords, IdState, Ids, MissingRecord, PreviousHolder};
 use crate::contact::Contact;
 use crate::id::ContactId;
 use crate::time::Time;
@@ -28,10 +28,10 @@ struct Holder {
     until: Option<Time>,
 }
 
-/// Places as they are to be.
+/// The id records as they are to be written.
 pub(super) struct Draft<'a> {
-    read: &'a Places,
-    pub(super) places: BTreeMap<ContactId, Place>,
+    read: &'a IdRecords,
+    pub(super) places: BTreeMap<ContactId, IdRecord>,
     pub(super) tightened: bool,
     pub(super) moved: bool,
 }
@@ -43,20 +43,20 @@ const NEWS: Duration = Duration::from_hours(1);
 const MAX_LINKS: usize = 8;
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(read: &'a Places) -> Self {
+    pub(super) fn new(read: &'a IdRecords) -> Self {
         Self { read, places: BTreeMap::new(), tightened: false, moved: false }
     }
 
-    fn place(&mut self, id: &ContactId) -> Result<&mut Place, Unread> {
+    fn place(&mut self, id: &ContactId) -> Result<&mut IdRecord, MissingRecord> {
         if !self.places.contains_key(id) {
-            let place = self.read.get(id).ok_or_else(|| Unread(id.clone()))?;
+            let place = self.read.get(id).ok_or_else(|| MissingRecord(id.clone()))?;
             self.places.insert(id.clone(), place.clone());
         }
         Ok(self.places.get_mut(id).expect("it was inserted"))
     }
 
     /// Who an update about these ids is about, and what it teaches of that person.
-    pub(super) fn identify(&mut self, ids: &Ids, at: Option<Time>, joins_at: Time) -> Result<Someone, Unread> {
+    pub(super) fn identify(&mut self, ids: &Ids, at: Option<Time>, joins_at: Time) -> Result<Someone, MissingRecord> {
         let by_phone = ids.phone.as_ref().map(|id| self.holder(id, at)).transpose()?.flatten();
         let by_user = ids.user.as_ref().map(|id| self.holder(id, at)).transpose()?.flatten();
         let (Some(phone), Some(user)) = (&ids.phone, &ids.user) else {
@@ -104,14 +104,14 @@ impl<'a> Draft<'a> {
         person: Option<Someone>,
         at: Time,
         joins_at: Time,
-    ) -> Result<Someone, Unread> {
+    ) -> Result<Someone, MissingRecord> {
         let Some(person) = person else {
             let person = self.newcomer(&user.clone().into())?;
             return self.unite(&person, holder, at, just_before(at), joins_at);
         };
         if let Some(since) = person.linked_at.filter(|since| at < *since) {
             // Nobody else is known at the number, so whoever is known there went on with that person.
-            if matches!(self.place(phone)?.now, Standing::Contact(_)) && holder.ids.user.is_none() {
+            if matches!(self.place(phone)?.now, IdState::Contact(_)) && holder.ids.user.is_none() {
                 return self.unite(holder, &person, since, just_before(since), joins_at);
             }
             return self.earlier_holder(Some(person), user, phone, since, joins_at);
@@ -128,7 +128,7 @@ impl<'a> Draft<'a> {
         user: &ContactId,
         until: Time,
         joins_at: Time,
-    ) -> Result<Someone, Unread> {
+    ) -> Result<Someone, MissingRecord> {
         let person = self.or_newcomer(person, user)?;
         if one.ids.user.is_some() {
             return Ok(person);
@@ -148,7 +148,7 @@ impl<'a> Draft<'a> {
         phone: &ContactId,
         since: Time,
         joins_at: Time,
-    ) -> Result<Someone, Unread> {
+    ) -> Result<Someone, MissingRecord> {
         let person = self.or_newcomer(person, user)?;
         self.left_before(person, phone, just_before(since), joins_at)
     }
@@ -161,15 +161,15 @@ impl<'a> Draft<'a> {
         phone: &ContactId,
         until: Time,
         joins_at: Time,
-    ) -> Result<Someone, Unread> {
+    ) -> Result<Someone, MissingRecord> {
         let to = person.ids.first().cloned().unwrap_or_else(|| phone.clone());
         // The contact's own place has to be known to be written.
         self.place(&to)?;
         let place = self.place(phone)?;
         if place.former.is_none() {
-            place.former = Some(Former { to, until });
+            place.former = Some(PreviousHolder { to, until });
             let said = match &place.now {
-                Standing::Contact(contact) => contact.at_worst(),
+                IdState::Contact(contact) => contact.at_worst(),
                 _ => Contact::default(),
             };
             let (contact, tightened) = join::join(&said, &person.contact, joins_at);
@@ -189,7 +189,7 @@ impl<'a> Draft<'a> {
         to: &Ids,
         at: Time,
         joins_at: Time,
-    ) -> Result<Someone, Unread> {
+    ) -> Result<Someone, MissingRecord> {
         let until = last_moment(at);
         if let (Some(phone), None) = (&to.phone, &to.user) {
             self.came_to(person, phone, at)?;
@@ -245,31 +245,31 @@ impl<'a> Draft<'a> {
 
     /// Takes note that a person came to a number at a time. Whoever was known there before had left it by then, also where
     /// the only sign of that was a later message of the present holder.
-    fn came_to(&mut self, person: &Someone, phone: &ContactId, at: Time) -> Result<(), Unread> {
+    fn came_to(&mut self, person: &Someone, phone: &ContactId, at: Time) -> Result<(), MissingRecord> {
         let place = self.place(phone)?;
         let came_later = |contact: &Contact| contact.user_id.is_some() && contact.linked_at > Some(at);
-        let (Standing::Contact(holder), Some(former)) = (&place.now, &mut place.former) else { return Ok(()) };
+        let (IdState::Contact(holder), Some(former)) = (&place.now, &mut place.former) else { return Ok(()) };
         if former.until < at || former.to.is_phone() || person.goes_by(&former.to) || !came_later(holder) {
             return Ok(());
         }
         former.until = just_before(at);
         let (to, until) = (former.to.clone(), former.until);
-        if let Standing::Contact(contact) = &mut self.place(&to)?.now {
+        if let IdState::Contact(contact) = &mut self.place(&to)?.now {
             contact.leave(phone, until);
         }
         Ok(())
     }
 
     /// Who holds an id, or held it at a time.
-    fn holder(&mut self, id: &ContactId, at: Option<Time>) -> Result<Option<Holder>, Unread> {
+    fn holder(&mut self, id: &ContactId, at: Option<Time>) -> Result<Option<Holder>, MissingRecord> {
         let (mut id, mut at, mut left) = (id.clone(), at, None);
         let mut came_from: Option<ContactId> = None;
         for _ in 0..MAX_LINKS {
             let place = self.place(&id)?.clone();
             let contact = match &place.now {
-                Standing::Contact(contact) => Some((**contact).clone()),
-                Standing::Link(to) => match self.place(to)?.now.clone() {
-                    Standing::Contact(contact) => Some(*contact),
+                IdState::Contact(contact) => Some((**contact).clone()),
+                IdState::Link(to) => match self.place(to)?.now.clone() {
+                    IdState::Contact(contact) => Some(*contact),
                     _ => None,
                 },
                 _ => None,
@@ -280,7 +280,7 @@ impl<'a> Draft<'a> {
                 break;
             }
             // Nobody but who was there last is meant where nobody is any more, by staff or by what was left for that person.
-            let is_vacant = matches!(place.now, Standing::Vacant(_)) && (at.is_none() || left.is_some());
+            let is_vacant = matches!(place.now, IdState::Vacant(_)) && (at.is_none() || left.is_some());
             let former = place.former.filter(|former| is_vacant || at.is_some_and(|at| at <= former.until));
             let Some(former) = former else { break };
             // The person came to the next id by then: who had that before is somebody else.
@@ -291,27 +291,27 @@ impl<'a> Draft<'a> {
         }
         let someone = match self.place(&id)?.now.clone() {
             // The link is to the contact that stands there now, whoever was there before.
-            Standing::Link(to) => match self.place(&to)?.now.clone() {
-                Standing::Contact(contact) => Someone::at(&to, *contact),
+            IdState::Link(to) => match self.place(&to)?.now.clone() {
+                IdState::Contact(contact) => Someone::at(&to, *contact),
                 _ => return Ok(None),
             },
-            Standing::Contact(contact) => Someone::at(&id, *contact),
-            Standing::Erased(tombstone) => Someone::at(&id, *tombstone),
-            Standing::Vacant(_) => return Ok(None),
+            IdState::Contact(contact) => Someone::at(&id, *contact),
+            IdState::Erased(tombstone) => Someone::at(&id, *tombstone),
+            IdState::Vacant(_) => return Ok(None),
         };
         Ok(Some(Holder { someone, until: left }))
     }
 
     /// The person with a user id, who may be nobody yet.
-    fn or_newcomer(&mut self, person: Option<Someone>, user: &ContactId) -> Result<Someone, Unread> {
+    fn or_newcomer(&mut self, person: Option<Someone>, user: &ContactId) -> Result<Someone, MissingRecord> {
         person.map_or_else(|| self.newcomer(&user.clone().into()), Ok)
     }
 
     /// Somebody of whom nothing is known but an id, and who starts from what the last holder left there.
-    fn newcomer(&mut self, ids: &Ids) -> Result<Someone, Unread> {
+    fn newcomer(&mut self, ids: &Ids) -> Result<Someone, MissingRecord> {
         let mut contact = Contact::default();
         for id in ids.iter() {
-            if let Standing::Vacant(remains) = &self.place(id)?.now {
+            if let IdState::Vacant(remains) = &self.place(id)?.now {
                 contact = remains.inherited();
             }
         }
@@ -319,16 +319,16 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes a number from a person who was seen without it, and gives it to somebody new.
-    fn evict(&mut self, mut person: Someone, phone: &ContactId, at: Time) -> Result<Someone, Unread> {
+    fn evict(&mut self, mut person: Someone, phone: &ContactId, at: Time) -> Result<Someone, MissingRecord> {
         let newcomer = Someone { ids: phone.clone().into(), linked_at: None, contact: person.contact.inherited() };
         let until = just_before(at);
         if let Some(user) = person.ids.user {
             person.contact = Contact { phone: None, user_id: None, linked_at: None, ..person.contact.as_of(until) };
             person.contact.leave(phone, until);
-            self.place(&user)?.now = Standing::Contact(Box::new(person.contact));
-            let now = Standing::Vacant(Box::new(newcomer.contact.clone()));
+            self.place(&user)?.now = IdState::Contact(Box::new(person.contact));
+            let now = IdState::Vacant(Box::new(newcomer.contact.clone()));
             let place = self.place(phone)?;
-            place.former = Some(Former { to: user, until });
+            place.former = Some(PreviousHolder { to: user, until });
             place.now = now;
             self.moved = true;
         }
@@ -344,7 +344,7 @@ impl<'a> Draft<'a> {
         at: Time,
         until: Time,
         joins_at: Time,
-    ) -> Result<Someone, Unread> {
+    ) -> Result<Someone, MissingRecord> {
         let ids = Ids {
             phone: there.ids.phone.clone().or_else(|| mover.ids.phone.clone()),
             user: there.ids.user.clone().or_else(|| mover.ids.user.clone()),
@@ -374,8 +374,8 @@ impl<'a> Draft<'a> {
         for id in mover.ids.iter().filter(|id| ids.iter().all(|own| own != *id)) {
             let to = keeper.clone().unwrap_or_else(|| id.clone());
             let place = self.place(id)?;
-            place.former = Some(Former { to, until });
-            place.now = Standing::Vacant(Box::new(mover.contact.remains()));
+            place.former = Some(PreviousHolder { to, until });
+            place.now = IdState::Vacant(Box::new(mover.contact.remains()));
             contact.leave(id, until);
         }
         self.tightened |= tightened;

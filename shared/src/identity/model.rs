@@ -24,21 +24,21 @@ struct Told {
 
 #[derive(Clone, Default)]
 struct World {
-    places: Places,
+    places: IdRecords,
     listed: BTreeMap<ContactId, Suppression>,
 }
 
-fn listed<'a>(places: impl Iterator<Item = (&'a ContactId, &'a Place)>) -> BTreeMap<ContactId, Suppression> {
+fn listed<'a>(places: impl Iterator<Item = (&'a ContactId, &'a IdRecord)>) -> BTreeMap<ContactId, Suppression> {
     let mut listed = BTreeMap::new();
     for (id, place) in places {
         match &place.now {
-            Standing::Vacant(remains) => drop(listed.insert(id.clone(), remains.suppression())),
-            Standing::Erased(tombstone) => drop(listed.insert(id.clone(), tombstone.suppression())),
-            Standing::Contact(contact) => {
+            IdState::Vacant(remains) => drop(listed.insert(id.clone(), remains.suppression())),
+            IdState::Erased(tombstone) => drop(listed.insert(id.clone(), tombstone.suppression())),
+            IdState::Contact(contact) => {
                 let linked = contact.user_id.as_ref().map(ContactId::from);
                 listed.extend(linked.into_iter().chain([id.clone()]).map(|id| (id, contact.suppression())));
             }
-            Standing::Link(_) => {}
+            IdState::Link(_) => {}
         }
     }
     listed.retain(|_, suppression: &mut Suppression| !suppression.is_empty());
@@ -63,13 +63,13 @@ impl World {
         let person = loop {
             match identify(&sighting, &self.places) {
                 Ok(person) => break person,
-                Err(Unread(id)) => drop(self.places.insert(id, Place::default())),
+                Err(MissingRecord(id)) => drop(self.places.insert(id, IdRecord::default())),
             }
         };
         let said = told.said.map(|kind| event(kind, Time::from_millis(millis(kind))));
         let mut contact = person.contact.clone();
         if let Some(event) = &said {
-            heed(&mut contact, event);
+            advance(&mut contact, event);
         }
         let after = person.places(&contact, said.as_ref());
         let before = listed(after.keys().filter_map(|id| self.places.get_key_value(id)));
@@ -84,8 +84,8 @@ impl World {
         }
         for (id, place) in after {
             // Nothing stands in the table of nobody who followed nobody.
-            let gone = matches!(place.now, Standing::Vacant(_)) && place.former.is_none();
-            self.places.insert(id, if gone { Place::default() } else { place });
+            let gone = matches!(place.now, IdState::Vacant(_)) && place.former.is_none();
+            self.places.insert(id, if gone { IdRecord::default() } else { place });
         }
         self.sound()
     }
@@ -93,15 +93,15 @@ impl World {
     fn sound(&self) -> Result<(), String> {
         for (id, place) in &self.places {
             match &place.now {
-                Standing::Link(to) => match self.places.get(to).map(|place| &place.now) {
-                    Some(Standing::Contact(contact))
+                IdState::Link(to) => match self.places.get(to).map(|place| &place.now) {
+                    Some(IdState::Contact(contact))
                         if contact.user_id.as_ref().map(ContactId::from).as_ref() == Some(id) => {}
                     there => return Err(format!("the link {id} dangles: {there:?}")),
                 },
-                Standing::Contact(contact) => {
+                IdState::Contact(contact) => {
                     if let Some(user) = contact.user_id.as_ref().map(ContactId::from) {
                         let there = self.places.get(&user).map(|place| &place.now);
-                        if there != Some(&Standing::Link(id.clone())) {
+                        if there != Some(&IdState::Link(id.clone())) {
                             return Err(format!("{id} goes by {user}, where stands {there:?}"));
                         }
                     }
@@ -112,7 +112,7 @@ impl World {
                         return Err(format!("{id} has left an id twice or is there again: {:?}", contact.left));
                     }
                 }
-                Standing::Vacant(_) | Standing::Erased(_) => {}
+                IdState::Vacant(_) | IdState::Erased(_) => {}
             }
         }
         let implied = listed(self.places.iter());

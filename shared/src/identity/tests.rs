@@ -12,7 +12,7 @@ const C: &str = "US.2";
 
 #[derive(Default)]
 struct Table {
-    places: Places,
+    places: IdRecords,
     /// Ids that were looked up one after the other, besides those that updates named.
     followed: usize,
     tightened: bool,
@@ -50,7 +50,7 @@ impl Table {
         self.tightened = person.tightened;
         let mut contact = person.contact.clone();
         if let Some(event) = event {
-            heed(&mut contact, event);
+            advance(&mut contact, event);
         }
         let after = person.places(&contact, event);
         self.places.extend(after);
@@ -61,9 +61,9 @@ impl Table {
         loop {
             match identify(sighting, &self.places) {
                 Ok(person) => return person,
-                Err(Unread(id)) => {
+                Err(MissingRecord(id)) => {
                     self.followed += 1;
-                    self.places.insert(id, Place::default());
+                    self.places.insert(id, IdRecord::default());
                 }
             }
         }
@@ -73,8 +73,8 @@ impl Table {
     fn erase(&mut self, id: &str, second: i64) {
         let erased_until = time(second * 1000 + 999);
         let tombstone = self.person(id).contact.erased(erased_until);
-        let now = Standing::Erased(Box::new(tombstone));
-        self.places.insert(id_of(id), Place { erased_until: Some(erased_until), now, ..Place::default() });
+        let now = IdState::Erased(Box::new(tombstone));
+        self.places.insert(id_of(id), IdRecord { erased_until: Some(erased_until), now, ..IdRecord::default() });
     }
 
     fn person(&mut self, id: &str) -> Person {
@@ -91,11 +91,11 @@ impl Table {
     /// What the suppression list has to say of an id.
     fn listed(&self, id: &str) -> String {
         let suppression = match &self.places[&id_of(id)].now {
-            Standing::Vacant(remains) => remains.suppression(),
-            Standing::Contact(contact) => contact.suppression(),
-            Standing::Erased(tombstone) => tombstone.suppression(),
-            Standing::Link(to) => match &self.places[to].now {
-                Standing::Contact(contact) => contact.suppression(),
+            IdState::Vacant(remains) => remains.suppression(),
+            IdState::Contact(contact) => contact.suppression(),
+            IdState::Erased(tombstone) => tombstone.suppression(),
+            IdState::Link(to) => match &self.places[to].now {
+                IdState::Contact(contact) => contact.suppression(),
                 _ => panic!("a link that leads to no contact"),
             },
         };
@@ -358,9 +358,15 @@ fn stretches_part_the_history_of_an_id_between_its_holders() {
     table.moves(&[P], &[Q], 10);
     table.says(&[P, C], 20, "START");
     let holders = |table: &mut Table, at| -> Vec<&str> {
-        let stretches = [Q, P].map(|id| table.person(id).stretches());
-        let holds = |stretches: &[Stretch]| stretches.iter().any(|part| part.id == id_of(P) && part.holds(at));
-        [Q, P].into_iter().zip(stretches).filter(|(_, stretches)| holds(stretches)).map(|(id, _)| id).collect()
+        let history_spans = [Q, P].map(|id| table.person(id).history_spans());
+        let holds =
+            |history_spans: &[HistorySpan]| history_spans.iter().any(|part| part.id == id_of(P) && part.holds(at));
+        [Q, P]
+            .into_iter()
+            .zip(history_spans)
+            .filter(|(_, history_spans)| holds(history_spans))
+            .map(|(id, _)| id)
+            .collect()
     };
     assert_eq!(holders(&mut table, time(10_999)), [Q]);
     assert_eq!(holders(&mut table, time(11_000)), [P]);
@@ -371,9 +377,9 @@ fn links_are_found_with_one_more_look() {
     let mut table = Table::default();
     table.says(&[P, B], 1, "hello");
     let known = table.places.clone();
-    let mut read = Places::from([(id_of(B), known[&id_of(B)].clone())]);
+    let mut read = IdRecords::from([(id_of(B), known[&id_of(B)].clone())]);
     let sighting = Sighting::then(id_of(B), time(9000));
-    assert_eq!(identify(&sighting, &read).unwrap_err(), Unread(id_of(P)));
+    assert_eq!(identify(&sighting, &read).unwrap_err(), MissingRecord(id_of(P)));
     read.insert(id_of(P), known[&id_of(P)].clone());
     assert_eq!(identify(&sighting, &read).unwrap().id(), &id_of(P));
 }
@@ -390,8 +396,8 @@ fn whoever_comes_back_to_a_number_after_two_others_is_not_forgotten_by_late_news
     table.says(&[P], 35, "STOP");
     table.says(&[P], 5, "START");
     assert_eq!(table.listed(P), "O");
-    let stretches = table.person(P).stretches();
-    assert_eq!(stretches.iter().filter(|stretch| stretch.id == id_of(P)).count(), 1, "{stretches:?}");
+    let history_spans = table.person(P).history_spans();
+    assert_eq!(history_spans.iter().filter(|stretch| stretch.id == id_of(P)).count(), 1, "{history_spans:?}");
 }
 
 #[test]
@@ -461,7 +467,7 @@ fn two_who_had_a_number_between_others_leave_no_contact_behind() {
     table.says(&[P, C], 30, "hello");
     table.says(&[B], 50, "STOP");
     assert_eq!(table.shows(B).1, "O");
-    assert!(!matches!(table.places[&id_of(P)].now, Standing::Contact(_)), "a second contact of whoever goes by {B}");
+    assert!(!matches!(table.places[&id_of(P)].now, IdState::Contact(_)), "a second contact of whoever goes by {B}");
 }
 
 #[test]

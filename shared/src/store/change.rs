@@ -6,20 +6,20 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use super::key::Key;
 use super::outbox::OutboxItem;
-use super::place::Known;
-use super::request::{ATTEMPTS, Condition, Written, pause, to_item, unreadable};
-use super::{StoreError, Tenant};
+use super::place::ReadSet;
+use super::request::{ATTEMPTS, Condition, WriteOutcome, pause, to_item, unreadable};
+use super::{StoreError, TenantStore};
 use crate::count;
 use crate::decision::Decision;
 use crate::event::{HistoryEntry, HistoryKey};
 use crate::id::ContactId;
-use crate::identity::{self, Person, Sighting, Unread};
+use crate::identity::{self, MissingRecord, Person, Sighting};
 use crate::log::Metric;
 use crate::time::Time;
 
 /// A change that is wanted.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct ChangeRequest<'a> {
     /// Who it is about.
     pub sighting: &'a Sighting,
     /// Where in the history it is if it happened before: under the home of its ids, in one of these places.
@@ -28,7 +28,7 @@ pub struct Wanted<'a> {
     pub recipient: Option<&'a str>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> ChangeRequest<'a> {
     /// A change that staff makes: each time it is an event of its own, and nobody is told.
     #[must_use]
     pub fn by_staff(sighting: &'a Sighting) -> Self {
@@ -38,7 +38,7 @@ impl<'a> Wanted<'a> {
 
 /// How a change of a contact ended.
 #[derive(Debug)]
-pub enum Change<R> {
+pub enum ChangeOutcome<R> {
     /// It was decided and is in the table.
     Made {
         /// Where the contact is kept.
@@ -54,7 +54,7 @@ pub enum Change<R> {
     Refused(R),
 }
 
-impl Tenant {
+impl TenantStore {
     /// Decides on a contact and writes what was decided: contact, links, suppression list, history and outbox in one
     /// transaction. Where something that the decision relied on has changed since it was read, it is read and decided
     /// again.
@@ -65,33 +65,33 @@ impl Tenant {
     /// It could not be read or written. Whether it was written is then not known; asking again finds out.
     pub async fn change<R>(
         &self,
-        wanted: Wanted<'_>,
-        known: &mut Known,
+        wanted: ChangeRequest<'_>,
+        known: &mut ReadSet,
         now: Time,
         decide: impl Fn(&Person) -> Result<Decision, R>,
-    ) -> Result<Change<R>, StoreError> {
+    ) -> Result<ChangeOutcome<R>, StoreError> {
         for attempt in 1..=ATTEMPTS {
             let person = self.find(wanted.sighting, known).await?;
             let decision = match decide(&person) {
                 Ok(decision) => decision,
-                Err(refusal) => return Ok(Change::Refused(refusal)),
+                Err(refusal) => return Ok(ChangeOutcome::Refused(refusal)),
             };
             let decision = if person.is_forgotten { decision.after_erasure(&person.contact) } else { Some(decision) };
-            let Some(decision) = decision else { return Ok(Change::Erased) };
+            let Some(decision) = decision else { return Ok(ChangeOutcome::Erased) };
             // A little later each time: the outbox could have another event of this id and time.
             let due = now.plus(Duration::from_millis(u64::from(attempt - 1)));
             let (items, after) = self.transaction(wanted, &person, known, &decision, due)?;
-            if items.is_empty() || self.store.transact(items).await? == Written::Yes {
+            if items.is_empty() || self.store.transact(items).await? == WriteOutcome::Yes {
                 *known = after;
                 self.tell_unheeded(&decision);
-                return Ok(Change::Made { id: person.id().clone(), decision: Box::new(decision) });
+                return Ok(ChangeOutcome::Made { id: person.id().clone(), decision: Box::new(decision) });
             }
             pause(attempt).await;
             let fresh = self.fresh(wanted).await?;
             let is_repeat = fresh.is_none();
             *known = fresh.unwrap_or_default();
             if is_repeat {
-                return Ok(Change::Repeat);
+                return Ok(ChangeOutcome::Repeat);
             }
         }
         Err(StoreError::Contended)
@@ -110,14 +110,14 @@ impl Tenant {
     /// # Errors
     /// Something could not be read.
     pub async fn person(&self, sighting: &Sighting) -> Result<Person, StoreError> {
-        let mut known = Known::default();
+        let mut known = ReadSet::default();
         self.find(sighting, &mut known).await
     }
 
     /// Finds out who somebody is, and reads what is not known yet.
-    pub(super) async fn find(&self, sighting: &Sighting, known: &mut Known) -> Result<Person, StoreError> {
+    pub(super) async fn find(&self, sighting: &Sighting, known: &mut ReadSet) -> Result<Person, StoreError> {
         loop {
-            let Unread(id) = match identity::identify(sighting, &known.places) {
+            let MissingRecord(id) = match identity::identify(sighting, &known.places) {
                 Ok(person) => return Ok(person),
                 Err(unread) => unread,
             };
@@ -134,7 +134,7 @@ impl Tenant {
     }
 
     /// Reads again after a race what a change is about; none if it is in the history by now.
-    async fn fresh(&self, wanted: Wanted<'_>) -> Result<Option<Known>, StoreError> {
+    async fn fresh(&self, wanted: ChangeRequest<'_>) -> Result<Option<ReadSet>, StoreError> {
         let home = wanted.sighting.ids.home();
         let entries = home.into_iter().flat_map(|home| wanted.places.iter().map(|at| Key::history(&self.id, home, at)));
         let entries: Vec<Key> = entries.collect();
@@ -144,7 +144,7 @@ impl Tenant {
         if entries.iter().any(|entry| items.contains_key(entry)) {
             return Ok(None);
         }
-        let mut known = Known::default();
+        let mut known = ReadSet::default();
         for id in ids {
             let item = items.remove(&Key::contact(&self.id, &id));
             known.insert(id, item)?;
@@ -155,12 +155,12 @@ impl Tenant {
     /// All that a decision writes, and what is known afterwards. A confirmation is due at `due`.
     fn transaction(
         &self,
-        wanted: Wanted<'_>,
+        wanted: ChangeRequest<'_>,
         person: &Person,
-        known: &Known,
+        known: &ReadSet,
         decision: &Decision,
         due: Time,
-    ) -> Result<(Vec<TransactWriteItem>, Known), StoreError> {
+    ) -> Result<(Vec<TransactWriteItem>, ReadSet), StoreError> {
         let entry = decision.entry.as_ref();
         let after = person.places(&decision.contact, decision.heeded.as_ref());
         // Whatever goes into the history of a contact counts its version up, so that an erasure misses none of it.

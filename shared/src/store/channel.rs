@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::key::{Item, Key};
-use super::request::{ATTEMPTS, Condition, Written, from_item, pause, to_item};
+use super::request::{ATTEMPTS, Condition, WriteOutcome, from_item, pause, to_item};
 use super::secret_list::{Listing, SecretList};
 use super::{Store, StoreError};
 use crate::channel::{Channel, Holders, InvalidHolder};
@@ -30,7 +30,7 @@ pub(super) struct Cache {
 
 /// The secrets that may have signed a body.
 #[derive(Clone, Debug, Default)]
-pub struct Signers {
+pub struct SigningSecrets {
     /// Those of the channels that the body names, as far as they were looked up.
     pub named: Vec<SecretId>,
     /// Those of all channels, as far as they are known.
@@ -39,7 +39,7 @@ pub struct Signers {
 
 /// Channels as they were found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct ChannelLookup {
     /// Those that can be read; those that nobody ever had are missing.
     pub channels: HashMap<ChannelId, Holders>,
     /// Those whose item can't be read.
@@ -81,8 +81,8 @@ impl Store {
         &self,
         ids: impl IntoIterator<Item = &'a ChannelId>,
         now: Time,
-    ) -> Result<Found, StoreError> {
-        let (mut found, mut asked) = (Found::default(), HashMap::new());
+    ) -> Result<ChannelLookup, StoreError> {
+        let (mut found, mut asked) = (ChannelLookup::default(), HashMap::new());
         for id in ids {
             match self.cache().channel(id, now) {
                 Some(holders) => drop(found.channels.insert(id.clone(), holders)),
@@ -119,7 +119,7 @@ impl Store {
         &self,
         ids: impl IntoIterator<Item = &'a ChannelId>,
         now: Time,
-    ) -> Result<Found, StoreError> {
+    ) -> Result<ChannelLookup, StoreError> {
         let ids: Vec<&ChannelId> = ids.into_iter().collect();
         self.cache().channels.retain(|id, _| !ids.contains(&id));
         self.channels(ids, now).await
@@ -127,10 +127,10 @@ impl Store {
 
     /// The secrets that may have signed a body which names these channels, as far as that is remembered.
     #[must_use]
-    pub fn remembered_signers(&self, named: &[ChannelId], now: Time) -> Signers {
+    pub fn remembered_signers(&self, named: &[ChannelId], now: Time) -> SigningSecrets {
         let cache = self.cache();
         let channels = named.iter().filter_map(|id| cache.channel(id, now));
-        Signers {
+        SigningSecrets {
             named: channels.flat_map(|holders| secrets(&holders, now)).collect(),
             listed: cache.list(now).map(|list| list.ids().cloned().collect()).unwrap_or_default(),
         }
@@ -143,7 +143,7 @@ impl Store {
     ///
     /// # Errors
     /// The table could not be read.
-    pub async fn signers(&self, named: &[ChannelId], now: Time) -> Result<Signers, StoreError> {
+    pub async fn signers(&self, named: &[ChannelId], now: Time) -> Result<SigningSecrets, StoreError> {
         let mut keys = HashMap::new();
         {
             let cache = self.cache();
@@ -191,7 +191,7 @@ impl Store {
             };
             let mut items = self.rewrite(id, stored.as_ref(), &after)?;
             items.push(self.default_settings(&channel.tenant, now)?);
-            if self.transact(items).await? == Written::Yes {
+            if self.transact(items).await? == WriteOutcome::Yes {
                 return Ok(());
             }
             pause(attempt).await;
@@ -207,7 +207,7 @@ impl Store {
         for attempt in 1..=ATTEMPTS {
             let stored = self.read_item(id).await?;
             let Some(after) = stored.as_ref().and_then(|(holders, _)| holders.released(now)) else { return Ok(()) };
-            if self.transact(self.rewrite(id, stored.as_ref(), &after)?).await? == Written::Yes {
+            if self.transact(self.rewrite(id, stored.as_ref(), &after)?).await? == WriteOutcome::Yes {
                 return Ok(());
             }
             pause(attempt).await;

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::place::Known;
-use super::request::{ATTEMPTS, Written, pause};
-use super::{StoreError, Tenant};
+use super::place::ReadSet;
+use super::request::{ATTEMPTS, WriteOutcome, pause};
+use super::{StoreError, TenantStore};
 use crate::id::ContactId;
-use crate::identity::{Former, Person, Place, Sighting, Standing, Stretch};
+use crate::identity::{HistorySpan, IdRecord, IdState, Person, PreviousHolder, Sighting};
 use crate::time::Time;
 
-impl Tenant {
+impl TenantStore {
     /// Forgets someone under every id: history, contact and links go. A tombstone stays in each place, so that what is
     /// delivered once more leaves no trace and no restriction is lost; suppression items stay as they are.
     ///
@@ -21,16 +21,16 @@ impl Tenant {
     pub async fn erase(&self, id: &ContactId, now: Time) -> Result<(), StoreError> {
         let mut newest = None;
         for attempt in 1..=ATTEMPTS {
-            let mut known = Known::default();
+            let mut known = ReadSet::default();
             let person = self.find(&Sighting::of(id.clone()), &mut known).await?;
-            let stretches = self.stretches(&person, &mut known).await?;
-            newest = newest.max(self.delete_histories(&stretches).await?);
+            let history_spans = self.history_spans(&person, &mut known).await?;
+            newest = newest.max(self.delete_histories(&history_spans).await?);
             let at = moment(now, &person, newest);
             // Whatever goes into the history of a contact counts up the version on which this is conditional.
-            let rewrite = self.rewrite(&known, &erased(&person, &stretches, &known, at), &BTreeSet::new(), now)?;
-            if rewrite.items.is_empty() || self.store.transact(rewrite.items).await? == Written::Yes {
+            let rewrite = self.rewrite(&known, &erased(&person, &history_spans, &known, at), &BTreeSet::new(), now)?;
+            if rewrite.items.is_empty() || self.store.transact(rewrite.items).await? == WriteOutcome::Yes {
                 // Where no contact was, an entry that came in between counted nothing up.
-                let bounded = stretches.into_iter().map(|stretch| stretch.up_to(at));
+                let bounded = history_spans.into_iter().map(|stretch| stretch.up_to(at));
                 return self.delete_histories(&bounded.collect::<Vec<_>>()).await.map(drop);
             }
             pause(attempt).await;
@@ -38,10 +38,10 @@ impl Tenant {
         Err(StoreError::Contended)
     }
 
-    /// Deletes the entries of stretches, and says the time of the newest.
-    async fn delete_histories(&self, stretches: &[Stretch]) -> Result<Option<Time>, StoreError> {
+    /// Deletes the entries of the given spans, and says the time of the newest.
+    async fn delete_histories(&self, history_spans: &[HistorySpan]) -> Result<Option<Time>, StoreError> {
         let mut newest = None;
-        for stretch in stretches {
+        for stretch in history_spans {
             newest = newest.max(self.delete_history(stretch).await?);
         }
         Ok(newest)
@@ -56,26 +56,27 @@ fn moment(now: Time, person: &Person, newest: Option<Time>) -> Time {
 }
 
 /// The places of somebody's ids once that is erased.
-fn erased(person: &Person, stretches: &[Stretch], known: &Known, at: Time) -> BTreeMap<ContactId, Place> {
+fn erased(person: &Person, history_spans: &[HistorySpan], known: &ReadSet, at: Time) -> BTreeMap<ContactId, IdRecord> {
     let mut after = BTreeMap::new();
-    for Stretch { id, until, .. } in stretches {
+    for HistorySpan { id, until, .. } in history_spans {
         let mut place = known.places.get(id).cloned().unwrap_or_default();
         let at = until.unwrap_or(at);
         let has_left = person.contact.left.iter().any(|left| left.id == *id);
         let tombstone = match (&place.now, until) {
-            (Standing::Vacant(remains), _) if has_left => Some(remains.erased(at)),
+            (IdState::Vacant(remains), _) if has_left => Some(remains.erased(at)),
             // Also where nothing is known of the id yet: a message of it may be on its way.
             (_, None) => Some(person.contact.erased(at)),
             // Somebody else is there.
             _ => None,
         };
         if has_left {
-            let is_own =
-                |former: &Former| person.contact.left.iter().any(|left| left.id == *id && left.until == former.until);
+            let is_own = |former: &PreviousHolder| {
+                person.contact.left.iter().any(|left| left.id == *id && left.until == former.until)
+            };
             place.former = place.former.filter(|former| !is_own(former));
         }
         if let Some(tombstone) = tombstone {
-            place.now = Standing::Erased(Box::new(tombstone));
+            place.now = IdState::Erased(Box::new(tombstone));
             place.other = serde_json::Map::new();
         }
         place.erased_until = place.erased_until.max(Some(at));

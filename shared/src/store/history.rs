@@ -8,12 +8,12 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
 use super::key::{self, Item, Key};
-use super::place::Known;
+use super::place::ReadSet;
 use super::request::{ATTEMPTS, from_item, pause, unavailable, unreadable};
-use super::{StoreError, Tenant};
+use super::{StoreError, TenantStore};
 use crate::event::{HistoryEntry, HistoryKey};
 use crate::id::ContactId;
-use crate::identity::{Person, Place, Sighting, Standing, Stretch};
+use crate::identity::{HistorySpan, IdRecord, IdState, Person, Sighting};
 use crate::time::Time;
 
 /// Some entries of a history, and where to go on.
@@ -25,7 +25,7 @@ pub struct HistoryPage {
     pub next: Option<HistoryKey>,
 }
 
-impl Tenant {
+impl TenantStore {
     /// Up to `limit` entries of somebody that are older than `before`, newest first, under all ids that the person goes by
     /// or went by. The page may be shorter and still not be the last one.
     ///
@@ -37,11 +37,11 @@ impl Tenant {
         before: Option<&HistoryKey>,
         limit: u16,
     ) -> Result<HistoryPage, StoreError> {
-        let mut known = Known::default();
+        let mut known = ReadSet::default();
         let person = self.find(&Sighting::of(id.clone()), &mut known).await?;
-        let stretches = self.stretches(&person, &mut known).await?;
+        let history_spans = self.history_spans(&person, &mut known).await?;
         let (mut entries, mut is_last) = (Vec::new(), true);
-        for stretch in &stretches {
+        for stretch in &history_spans {
             let query = self.history_query(&stretch.id, before).scan_index_forward(false).limit(limit.into());
             let answer = query.send().await.map_err(unavailable)?;
             is_last &= answer.last_evaluated_key.is_none();
@@ -58,27 +58,31 @@ impl Tenant {
         Ok(HistoryPage { entries: own.map(|(_, entry)| entry).collect(), next })
     }
 
-    /// The stretches of histories that are a person's. Where nobody came to an id that the person has left, what was done
+    /// The spans of histories that are a person's. Where nobody came to an id that the person has left, what was done
     /// under it since is the person's as well: it was decided on that contact, before the news of the move arrived.
     ///
     /// # Errors
     /// A place could not be read.
-    pub(super) async fn stretches(&self, person: &Person, known: &mut Known) -> Result<Vec<Stretch>, StoreError> {
-        let mut stretches = person.stretches();
-        let others = stretches.iter().map(|stretch| stretch.id.clone()).filter(|id| !known.has(id)).collect();
+    pub(super) async fn history_spans(
+        &self,
+        person: &Person,
+        known: &mut ReadSet,
+    ) -> Result<Vec<HistorySpan>, StoreError> {
+        let mut history_spans = person.history_spans();
+        let others = history_spans.iter().map(|stretch| stretch.id.clone()).filter(|id| !known.has(id)).collect();
         let (places, bad) = self.places(others).await?;
         if !bad.is_empty() {
             return Err(unreadable("contact"));
         }
         known.extend(places);
-        for stretch in &mut stretches {
-            if let Some(Place { former: Some(former), now: Standing::Vacant(_), .. }) = known.places.get(&stretch.id)
+        for stretch in &mut history_spans {
+            if let Some(IdRecord { former: Some(former), now: IdState::Vacant(_), .. }) = known.places.get(&stretch.id)
                 && Some(former.until) == stretch.until
             {
                 stretch.until = None;
             }
         }
-        Ok(stretches)
+        Ok(history_spans)
     }
 
     /// One entry, if it is there.
@@ -97,14 +101,14 @@ impl Tenant {
     /// It could not be read.
     pub async fn has_newer_wish(&self, person: &Person, entry: &HistoryEntry) -> Result<bool, StoreError> {
         let at = entry.event.at;
-        let stretches = person.stretches().into_iter();
-        let stretches: Vec<Stretch> =
-            stretches.filter(|stretch| stretch.until.is_none_or(|until| until > at)).collect();
+        let history_spans = person.history_spans().into_iter();
+        let history_spans: Vec<HistorySpan> =
+            history_spans.filter(|stretch| stretch.until.is_none_or(|until| until > at)).collect();
         // An entry stands at its own time, and counts at most 999 ms later; or it stands at 0 and counts when it was
         // processed.
         let own_time = format!("{:013}", at.millis() - 999);
         let ranges = [("pk = :pk AND sk > :bound", own_time.as_str()), ("pk = :pk AND sk < :bound", "0000000000001")];
-        let queries = stretches.iter().flat_map(|stretch| ranges.map(|range| self.has_wish(stretch, range, at)));
+        let queries = history_spans.iter().flat_map(|stretch| ranges.map(|range| self.has_wish(stretch, range, at)));
         let mut found = queries.collect::<FuturesUnordered<_>>();
         while let Some(found) = found.next().await {
             if found? {
@@ -117,7 +121,7 @@ impl Tenant {
     /// Whether there is a wish with effect in a range of a stretch, newer than this time.
     async fn has_wish(
         &self,
-        stretch: &Stretch,
+        stretch: &HistorySpan,
         (range, bound): (&str, &str),
         newer_than: Time,
     ) -> Result<bool, StoreError> {
@@ -158,7 +162,7 @@ impl Tenant {
     }
 
     /// Deletes the entries of a stretch, page by page. The newest time that one of them had, by its own clock or by ours.
-    pub(super) async fn delete_history(&self, stretch: &Stretch) -> Result<Option<Time>, StoreError> {
+    pub(super) async fn delete_history(&self, stretch: &HistorySpan) -> Result<Option<Time>, StoreError> {
         let (mut newest, mut start) = (None, None);
         loop {
             let answer = self

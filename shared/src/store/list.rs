@@ -6,13 +6,13 @@ use futures::{Stream, StreamExt, stream};
 use super::key::{self, Item, Key};
 use super::place;
 use super::request::{unavailable, unreadable};
-use super::{StoreError, Tenant};
+use super::{StoreError, TenantStore};
 use crate::contact::{Contact, Status};
 use crate::id::{ContactId, Shard};
 
 /// Where a page of contacts begins: behind this id, or at the beginning of the shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
+pub struct ListPosition {
     /// The shard.
     pub shard: Shard,
     /// The last id that was looked at in that shard.
@@ -25,20 +25,20 @@ pub struct ContactPage {
     /// The contacts, by shard and id.
     pub contacts: Vec<(ContactId, Contact)>,
     /// Where the next page begins, unless this is the last one.
-    pub next: Option<Position>,
+    pub next: Option<ListPosition>,
 }
 
-impl Tenant {
+impl TenantStore {
     /// Everybody who opted in, under all ids that they go by, in no order: by reading all contacts. Its end is its end only
     /// where no error came before.
     pub fn opted_in(&self) -> impl Stream<Item = Result<Vec<ContactId>, StoreError>> + Send + '_ {
         let pages = move |shard| {
-            let first = Some(Position { shard, after: None });
+            let first = Some(ListPosition { shard, after: None });
             stream::try_unfold(first, move |at| async move {
                 let Some(from) = at else { return Ok(None) };
                 let (items, is_last) = self.contacts_after(&from, "").await?;
                 let next = items.last().filter(|_| !is_last).map(|(id, _)| id.clone());
-                let next = next.map(|after| Position { shard, after: Some(after) });
+                let next = next.map(|after| ListPosition { shard, after: Some(after) });
                 let mut opted_in = Vec::new();
                 for (id, item) in items {
                     if let Some(contact) = place::listed_contact(item)?
@@ -62,7 +62,7 @@ impl Tenant {
     /// Something could not be read.
     pub async fn contacts(
         &self,
-        from: &Position,
+        from: &ListPosition,
         prefix: &str,
         limit: usize,
         wanted: impl Fn(&Contact) -> bool,
@@ -85,7 +85,7 @@ impl Tenant {
             }
             if last {
                 match from.shard.and_later().nth(1) {
-                    Some(shard) => from = Position { shard, after: None },
+                    Some(shard) => from = ListPosition { shard, after: None },
                     None => return Ok(ContactPage { contacts, next: None }),
                 }
             }
@@ -98,7 +98,7 @@ impl Tenant {
     /// The items of a shard behind a position, and whether they were its last.
     async fn contacts_after(
         &self,
-        from: &Position,
+        from: &ListPosition,
         prefix: &str,
     ) -> Result<(Vec<(ContactId, Item)>, bool), StoreError> {
         let partition = key::contacts(&self.id, from.shard);

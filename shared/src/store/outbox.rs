@@ -9,7 +9,7 @@ use futures::{Stream, stream};
 use serde::{Deserialize, Serialize};
 
 use super::key::{self, Item, Key};
-use super::request::{Condition, Written, from_item, to_item, unavailable, unreadable};
+use super::request::{Condition, WriteOutcome, from_item, to_item, unavailable, unreadable};
 use super::{Store, StoreError};
 use crate::callback::Callback;
 use crate::event::{Confirmation, ConfirmationState, Event, HistoryKey};
@@ -156,7 +156,7 @@ impl Store {
         let claimed = Pending { due: until, event: pending.event.clone(), item };
         let mut items = self.moved(pending, &claimed)?;
         items.push(self.require_pending(pending.history_key())?);
-        Ok((self.transact(items).await? == Written::Yes).then_some(claimed))
+        Ok((self.transact(items).await? == WriteOutcome::Yes).then_some(claimed))
     }
 
     /// Puts a claimed item off, because its sending failed in a way that may pass. False if somebody else claimed it since.
@@ -166,7 +166,7 @@ impl Store {
     pub async fn put_off(&self, claimed: &Pending, until: Time) -> Result<bool, StoreError> {
         let item = OutboxItem { attempt: claimed.item.attempt + 1, taken: false, ..claimed.item.clone() };
         let later = Pending { due: until, event: claimed.event.clone(), item };
-        Ok(self.transact(self.moved(claimed, &later)?).await? == Written::Yes)
+        Ok(self.transact(self.moved(claimed, &later)?).await? == WriteOutcome::Yes)
     }
 
     /// Writes the fate of a pending confirmation into the history, and removes it from the outbox. False if the entry has
@@ -179,7 +179,7 @@ impl Store {
     pub async fn settle(&self, claimed: &Pending, fate: &Confirmation) -> Result<bool, StoreError> {
         let record = self.record_fate(claimed.history_key(), ConfirmationState::Pending, fate)?;
         let removal = self.delete(claimed.key(), Condition::Always);
-        if self.transact(vec![record, removal]).await? == Written::Yes {
+        if self.transact(vec![record, removal]).await? == WriteOutcome::Yes {
             return Ok(true);
         }
         self.discard(claimed).await?;

@@ -9,22 +9,22 @@ use serde_json::{Map, Value};
 
 use super::key::{Item, Key};
 use super::request::{Condition, from_item, to_item};
-use super::{StoreError, Tenant};
+use super::{StoreError, TenantStore};
 use crate::contact::{Contact, Latch};
 use crate::id::ContactId;
-use crate::identity::{Former, Place, Places, Standing};
+use crate::identity::{IdRecord, IdRecords, IdState, PreviousHolder};
 use crate::time::Time;
 
 /// What was read of the places of ids: what stands there, and how to tell whether it still does.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
-    pub(super) places: Places,
-    marks: HashMap<ContactId, Mark>,
+pub struct ReadSet {
+    pub(super) places: IdRecords,
+    marks: HashMap<ContactId, ItemVersion>,
 }
 
 /// How an item is told from what stood in its place before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mark {
+enum ItemVersion {
     Absent,
     Version(i64),
     ErasedAt(i64),
@@ -94,7 +94,7 @@ struct FormerItem {
     until: Time,
 }
 
-impl Known {
+impl ReadSet {
     /// Whether a place was read.
     pub(super) fn has(&self, id: &ContactId) -> bool {
         self.places.contains_key(id)
@@ -103,7 +103,7 @@ impl Known {
     /// Takes note of what stands in a place.
     pub(super) fn insert(&mut self, id: ContactId, item: Option<Item>) -> Result<(), StoreError> {
         let (place, mark) = match item {
-            None => (Place::default(), Mark::Absent),
+            None => (IdRecord::default(), ItemVersion::Absent),
             Some(item) => read(item)?,
         };
         self.places.insert(id.clone(), place);
@@ -126,7 +126,7 @@ impl Known {
     }
 
     /// Takes it that places hold this, though it is not written yet.
-    pub(super) fn assume(&mut self, places: &BTreeMap<ContactId, Place>) {
+    pub(super) fn assume(&mut self, places: &BTreeMap<ContactId, IdRecord>) {
         self.places.extend(places.iter().map(|(id, place)| (id.clone(), place.clone())));
     }
 
@@ -140,9 +140,9 @@ impl Known {
 
     fn unchanged(&self, id: &ContactId) -> Condition {
         match self.marks.get(id) {
-            None | Some(Mark::Absent) => Condition::Absent,
-            Some(Mark::Version(version)) => Condition::Equals("version", *version),
-            Some(Mark::ErasedAt(at)) => Condition::Equals("erased_at", *at),
+            None | Some(ItemVersion::Absent) => Condition::Absent,
+            Some(ItemVersion::Version(version)) => Condition::Equals("version", *version),
+            Some(ItemVersion::ErasedAt(at)) => Condition::Equals("erased_at", *at),
         }
     }
 }
@@ -150,30 +150,30 @@ impl Known {
 /// What a change writes into places and the suppression list, and what is known afterwards.
 pub(super) struct Rewrite {
     pub(super) items: Vec<TransactWriteItem>,
-    pub(super) known: Known,
+    pub(super) known: ReadSet,
 }
 
-impl Tenant {
+impl TenantStore {
     /// Writes what has to stand in places, each on the condition that it still holds what was read. `counted` are contacts
     /// whose versions count up in any case; without anything to write, nothing is.
     pub(super) fn rewrite(
         &self,
-        known: &Known,
-        after: &BTreeMap<ContactId, Place>,
+        known: &ReadSet,
+        after: &BTreeMap<ContactId, IdRecord>,
         counted: &BTreeSet<ContactId>,
         now: Time,
     ) -> Result<Rewrite, StoreError> {
         let mut rewrite = Rewrite { items: Vec::new(), known: known.clone() };
         let mut unwritten = Vec::new();
         for (id, place) in after {
-            let counts = counted.contains(id) && matches!(place.now, Standing::Contact(_) | Standing::Erased(_));
+            let counts = counted.contains(id) && matches!(place.now, IdState::Contact(_) | IdState::Erased(_));
             if known.places.get(id) == Some(place) && !counts {
                 unwritten.push(id);
                 continue;
             }
             // Not 1: a writer that still holds a version from before an erasure must not find it again.
             let version = match known.marks.get(id) {
-                Some(Mark::Version(version)) => version + 1,
+                Some(ItemVersion::Version(version)) => version + 1,
                 _ => now.millis(),
             };
             let key = Key::contact(&self.id, id);
@@ -215,22 +215,22 @@ impl Tenant {
 
 /// The letters with which the ids stand on the suppression list whose places these are, and those by which the contacts
 /// there go as well.
-fn listed<'a>(places: impl Iterator<Item = (&'a ContactId, &'a Place)>) -> BTreeMap<ContactId, String> {
+fn listed<'a>(places: impl Iterator<Item = (&'a ContactId, &'a IdRecord)>) -> BTreeMap<ContactId, String> {
     let mut listed = BTreeMap::new();
     for (id, place) in places {
         match &place.now {
-            Standing::Vacant(remains) => {
+            IdState::Vacant(remains) => {
                 listed.insert(id.clone(), remains.reasons());
             }
-            Standing::Erased(tombstone) => {
+            IdState::Erased(tombstone) => {
                 listed.insert(id.clone(), tombstone.reasons());
             }
-            Standing::Contact(contact) => {
+            IdState::Contact(contact) => {
                 let linked = contact.user_id.as_ref().map(ContactId::from);
                 listed.extend(linked.into_iter().chain([id.clone()]).map(|id| (id, contact.reasons())));
             }
             // The contact that it leads to knows of it.
-            Standing::Link(_) => {}
+            IdState::Link(_) => {}
         }
     }
     listed.retain(|_, reasons| !reasons.is_empty());
@@ -240,64 +240,67 @@ fn listed<'a>(places: impl Iterator<Item = (&'a ContactId, &'a Place)>) -> BTree
 /// The contact that stands in a place, if it is one or what is left of one.
 pub(super) fn listed_contact(item: Item) -> Result<Option<Contact>, StoreError> {
     Ok(match read(item)?.0.now {
-        Standing::Contact(contact) => Some(*contact),
-        Standing::Erased(tombstone) => Some(*tombstone),
-        Standing::Vacant(_) | Standing::Link(_) => None,
+        IdState::Contact(contact) => Some(*contact),
+        IdState::Erased(tombstone) => Some(*tombstone),
+        IdState::Vacant(_) | IdState::Link(_) => None,
     })
 }
 
 /// What stands in a place, as an item says it.
-fn read(mut item: Item) -> Result<(Place, Mark), StoreError> {
+fn read(mut item: Item) -> Result<(IdRecord, ItemVersion), StoreError> {
     // What is left over are fields of a later version, and the key is none of those.
     item.remove("pk");
     item.remove("sk");
     if item.contains_key("erased_at") {
         let tombstone: TombstoneItem = from_item("tombstone", item)?;
         let at = tombstone.erased_at;
-        let mark = tombstone.version.map_or(Mark::ErasedAt(at.millis()), Mark::Version);
-        let now = Standing::Erased(Box::new(tombstone.contact()));
+        let mark = tombstone.version.map_or(ItemVersion::ErasedAt(at.millis()), ItemVersion::Version);
+        let now = IdState::Erased(Box::new(tombstone.contact()));
         let former = tombstone.former.map(Into::into);
-        return Ok((Place { other: tombstone.other, former, erased_until: Some(at), now }, mark));
+        return Ok((IdRecord { other: tombstone.other, former, erased_until: Some(at), now }, mark));
     }
     if item.contains_key("to") {
         let LinkItem { to, at, remains, former, erased_until, version, other } = from_item("link", item)?;
         let (former, now) = match at {
-            None => (former.map(Into::into), Standing::Link(to)),
-            Some(until) => (Some(Former { to, until }), Standing::Vacant(Box::new(remains.unwrap_or_default()))),
+            None => (former.map(Into::into), IdState::Link(to)),
+            Some(until) => (Some(PreviousHolder { to, until }), IdState::Vacant(Box::new(remains.unwrap_or_default()))),
         };
-        return Ok((Place { other, former, erased_until, now }, Mark::Version(version)));
+        return Ok((IdRecord { other, former, erased_until, now }, ItemVersion::Version(version)));
     }
     let ContactItem { contact, former, erased_until, version } = from_item("contact", item)?;
-    let now = Standing::Contact(Box::new(contact));
-    Ok((Place { former: former.map(Into::into), erased_until, now, ..Place::default() }, Mark::Version(version)))
+    let now = IdState::Contact(Box::new(contact));
+    Ok((
+        IdRecord { former: former.map(Into::into), erased_until, now, ..IdRecord::default() },
+        ItemVersion::Version(version),
+    ))
 }
 
 /// The item that says what stands in a place, if it takes one.
-fn written(place: &Place, version: i64, time: Time) -> Result<(Option<Item>, Mark), StoreError> {
-    let Place { other, former, erased_until, now } = place.clone();
+fn written(place: &IdRecord, version: i64, time: Time) -> Result<(Option<Item>, ItemVersion), StoreError> {
+    let IdRecord { other, former, erased_until, now } = place.clone();
     let erased_until = erased_until.filter(|until| time < until.plus(LATE));
     let item = match (now, former) {
-        (Standing::Vacant(remains), None) => match erased_until {
-            None => return Ok((None, Mark::Absent)),
+        (IdState::Vacant(remains), None) => match erased_until {
+            None => return Ok((None, ItemVersion::Absent)),
             Some(until) => to_item("tombstone", TombstoneItem::new(&remains.erased(until), None, version, other))?,
         },
-        (Standing::Vacant(remains), Some(Former { to, until })) => {
+        (IdState::Vacant(remains), Some(PreviousHolder { to, until })) => {
             let remains = Some(*remains).filter(|remains| *remains != Contact::default());
             to_item("link", LinkItem { to, at: Some(until), remains, former: None, erased_until, version, other })?
         }
-        (Standing::Link(to), former) => {
+        (IdState::Link(to), former) => {
             let former = former.map(Into::into);
             to_item("link", LinkItem { to, at: None, remains: None, former, erased_until, version, other })?
         }
-        (Standing::Contact(contact), former) => {
+        (IdState::Contact(contact), former) => {
             let former = former.map(Into::into);
             to_item("contact", ContactItem { contact: *contact, former, erased_until, version })?
         }
-        (Standing::Erased(contact), former) => {
+        (IdState::Erased(contact), former) => {
             to_item("tombstone", TombstoneItem::new(&contact, former.map(Into::into), version, other))?
         }
     };
-    Ok((Some(item), Mark::Version(version)))
+    Ok((Some(item), ItemVersion::Version(version)))
 }
 
 impl TombstoneItem {
@@ -336,14 +339,14 @@ impl TombstoneItem {
     }
 }
 
-impl From<FormerItem> for Former {
+impl From<FormerItem> for PreviousHolder {
     fn from(FormerItem { to, until }: FormerItem) -> Self {
         Self { to, until }
     }
 }
 
-impl From<Former> for FormerItem {
-    fn from(Former { to, until }: Former) -> Self {
+impl From<PreviousHolder> for FormerItem {
+    fn from(PreviousHolder { to, until }: PreviousHolder) -> Self {
         Self { to, until }
     }
 }

@@ -6,10 +6,10 @@ use futures::{StreamExt, stream};
 
 use super::history;
 use super::key::{Item, Key};
-use super::request::{ATTEMPTS, Written, pause};
-use super::{StoreError, Tenant};
+use super::request::{ATTEMPTS, WriteOutcome, pause};
+use super::{StoreError, TenantStore};
 use crate::callback::Callback;
-use crate::event::{ConfirmationState, Report};
+use crate::event::{ConfirmationState, DeliveryReport};
 use crate::id::EventId;
 use crate::time::Time;
 
@@ -25,7 +25,7 @@ pub struct Reported {
     pub outcome: Result<Option<ConfirmationState>, StoreError>,
 }
 
-impl Tenant {
+impl TenantStore {
     /// Takes note of reports of confirmations: reads them in one call per hundred, and writes them side by side. Those of
     /// one confirmation count in their order and are one write. One that fails holds up no other.
     ///
@@ -33,10 +33,10 @@ impl Tenant {
     /// Nothing could be read.
     pub async fn report_confirmations(
         &self,
-        reports: Vec<(Callback, Report)>,
+        reports: Vec<(Callback, DeliveryReport)>,
         now: Time,
     ) -> Result<Vec<Reported>, StoreError> {
-        let mut each: BTreeMap<Key, (EventId, Vec<Report>)> = BTreeMap::new();
+        let mut each: BTreeMap<Key, (EventId, Vec<DeliveryReport>)> = BTreeMap::new();
         for (Callback { contact, entry }, report) in reports {
             let key = Key::history(&self.id, &contact, &entry);
             each.entry(key).or_insert((entry.id, Vec::new())).1.push(report);
@@ -54,7 +54,7 @@ impl Tenant {
         &self,
         key: Key,
         mut item: Option<Item>,
-        reports: &[Report],
+        reports: &[DeliveryReport],
         now: Time,
     ) -> Result<Option<ConfirmationState>, StoreError> {
         for attempt in 1..=ATTEMPTS {
@@ -66,7 +66,7 @@ impl Tenant {
                 return Ok(None);
             }
             let record = self.store.record_fate(key.clone(), before.state, &after)?;
-            if self.store.transact(vec![record]).await? == Written::Yes {
+            if self.store.transact(vec![record]).await? == WriteOutcome::Yes {
                 return Ok(Some(after.state));
             }
             pause(attempt).await;

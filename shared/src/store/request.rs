@@ -26,7 +26,7 @@ pub(super) const ATTEMPTS: u32 = 8;
 
 /// How a transaction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
+pub(super) enum WriteOutcome {
     /// All of it is in the table.
     Yes,
     /// Nothing of it is: something that it was conditional on has changed.
@@ -86,15 +86,15 @@ impl Store {
     }
 
     /// Writes all or nothing. While others write there, or too much is asked of the table, it is tried again.
-    pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written, StoreError> {
+    pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<WriteOutcome, StoreError> {
         // One token for all attempts: one that was written after all, though nobody said so, is not written again.
         let token = uuid::Uuid::now_v7().to_string();
         for attempt in 1..=ATTEMPTS {
             let write = self.client.transact_write_items().set_transact_items(Some(items.clone()));
             match write.client_request_token(&token).send().await {
-                Ok(_) => return Ok(Written::Yes),
+                Ok(_) => return Ok(WriteOutcome::Yes),
                 Err(error) => match cancellation(&error) {
-                    Some(Cancellation::Condition) => return Ok(Written::Raced),
+                    Some(Cancellation::Condition) => return Ok(WriteOutcome::Raced),
                     Some(Cancellation::Busy) => pause(attempt).await,
                     None => return Err(unavailable(error)),
                 },

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::change::Change;
-use super::place::Known;
-use super::request::{ATTEMPTS, Written, pause};
-use super::{StoreError, Tenant};
+use super::change::ChangeOutcome;
+use super::place::ReadSet;
+use super::request::{ATTEMPTS, WriteOutcome, pause};
+use super::{StoreError, TenantStore};
 use crate::decision::Decision;
 use crate::event::HistoryEntry;
 use crate::id::ContactId;
-use crate::identity::{Person, Place, Sighting};
+use crate::identity::{IdRecord, Person, Sighting};
 use crate::time::Time;
 
 /// History entries that are written in one transaction, at most: with the places and the suppression items of the person
@@ -18,12 +18,12 @@ const ENTRIES: usize = 60;
 
 /// Changes that are decided and not written yet.
 struct Pending<R> {
-    changes: Vec<Change<R>>,
+    changes: Vec<ChangeOutcome<R>>,
     entries: Vec<(ContactId, HistoryEntry)>,
-    after: BTreeMap<ContactId, Place>,
+    after: BTreeMap<ContactId, IdRecord>,
 }
 
-impl Tenant {
+impl TenantStore {
     /// Makes changes of one person in their order, each decided on what the one before left, and writes what comes of them
     /// in one transaction, or in as few as their history fits into. `decide` gets the index of the change. Where something
     /// that the decisions relied on has changed since it was read, it is read and decided again.
@@ -35,10 +35,10 @@ impl Tenant {
     pub async fn change_in_series<R>(
         &self,
         sightings: &[&Sighting],
-        mut known: Known,
+        mut known: ReadSet,
         now: Time,
         decide: impl Fn(usize, &Person) -> Result<Decision, R>,
-    ) -> Result<Vec<Change<R>>, StoreError> {
+    ) -> Result<Vec<ChangeOutcome<R>>, StoreError> {
         let mut made = Vec::with_capacity(sightings.len());
         let mut attempt = 1;
         while made.len() < sightings.len() {
@@ -50,9 +50,9 @@ impl Tenant {
             for (id, entry) in &pending.entries {
                 items.push(self.record(id, entry)?);
             }
-            if items.is_empty() || self.store.transact(items).await? == Written::Yes {
+            if items.is_empty() || self.store.transact(items).await? == WriteOutcome::Yes {
                 for change in &pending.changes {
-                    if let Change::Made { decision, .. } = change {
+                    if let ChangeOutcome::Made { decision, .. } = change {
                         self.tell_unheeded(decision);
                     }
                 }
@@ -63,7 +63,7 @@ impl Tenant {
                 return Err(StoreError::Contended);
             } else {
                 pause(attempt).await;
-                known = Known::default();
+                known = ReadSet::default();
                 attempt += 1;
             }
         }
@@ -75,7 +75,7 @@ impl Tenant {
         &self,
         sightings: &[&Sighting],
         first: usize,
-        read: &mut Known,
+        read: &mut ReadSet,
         decide: &impl Fn(usize, &Person) -> Result<Decision, R>,
     ) -> Result<Pending<R>, StoreError> {
         let mut pending = Pending { changes: Vec::new(), entries: Vec::new(), after: BTreeMap::new() };
@@ -90,7 +90,7 @@ impl Tenant {
             let decision = match decide(first + index, &person) {
                 Ok(decision) => decision,
                 Err(refusal) => {
-                    pending.changes.push(Change::Refused(refusal));
+                    pending.changes.push(ChangeOutcome::Refused(refusal));
                     continue;
                 }
             };
@@ -99,7 +99,7 @@ impl Tenant {
             pending.after.extend(after);
             let entries = [&decision.entry, &decision.merge].into_iter().flatten();
             pending.entries.extend(entries.map(|entry| (person.id().clone(), entry.clone())));
-            pending.changes.push(Change::Made { id: person.id().clone(), decision: Box::new(decision) });
+            pending.changes.push(ChangeOutcome::Made { id: person.id().clone(), decision: Box::new(decision) });
         }
         Ok(pending)
     }

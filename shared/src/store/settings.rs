@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
 use super::key::{Item, Key};
-use super::request::{ATTEMPTS, Condition, Written, from_item, pause, to_item};
-use super::{Store, StoreError, Tenant};
+use super::request::{ATTEMPTS, Condition, WriteOutcome, from_item, pause, to_item};
+use super::{Store, StoreError, TenantStore};
 use crate::id::{TenantId, cut};
 use crate::settings::{SavedSettings, Settings};
 use crate::time::Time;
@@ -48,7 +48,7 @@ struct SettingsItem {
     updated_by: Option<String>,
 }
 
-impl Tenant {
+impl TenantStore {
     /// The tenant's settings, where it has any.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Tenant {
                 }
                 None => self.store.put(key, item(&next)?, Condition::Absent),
             };
-            if self.store.transact(vec![write]).await? == Written::Yes {
+            if self.store.transact(vec![write]).await? == WriteOutcome::Yes {
                 return Ok(next);
             }
             pause(attempt).await;

@@ -11,7 +11,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 use super::key::{self, Item, Key};
 use super::request::{unavailable, unreadable};
-use super::{StoreError, Tenant};
+use super::{StoreError, TenantStore};
 use crate::contact::{Status, Suppression};
 use crate::id::{ContactId, Shard};
 use crate::identity::Sighting;
@@ -35,7 +35,7 @@ const UNIT_BYTES: f64 = 4096.0;
 /// Bytes of a long entry of a phone number, and of a user id.
 const ENTRY_BYTES: [f64; 2] = [100.0, 250.0];
 
-impl Tenant {
+impl TenantStore {
     /// Who of these is suppressed, and why. Complete or an error, never a part.
     ///
     /// # Errors
@@ -78,8 +78,8 @@ impl Tenant {
         // Of an id that was left, nobody's consent is known but its present holder's.
         let now = Time::from_millis(i64::MAX);
         let sightings: Vec<Sighting> = ids.iter().map(|id| Sighting::then(id.clone(), now)).collect();
-        let briefing = self.people(&sightings.iter().collect::<Vec<_>>()).await?;
-        let status = |sighting| Ok(briefing.person(sighting)?.contact.status());
+        let snapshot = self.people(&sightings.iter().collect::<Vec<_>>()).await?;
+        let status = |sighting| Ok(snapshot.person(sighting)?.contact.status());
         ids.iter().zip(&sightings).map(|(id, sighting)| Ok((id.clone(), status(sighting)?))).collect()
     }
 

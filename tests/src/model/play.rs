@@ -111,7 +111,7 @@ impl Player<'_> {
             Act::Batch(changes) => self.batch(changes).await?,
             Act::Erase(id) => self.erase(*id).await?,
         }
-        self.look(may_free, step.number % 4 == 0).await
+        self.look(may_free, step.number.is_multiple_of(4)).await
     }
 
     async fn deliver(&mut self, updates: &[Update]) -> Result<(), String> {

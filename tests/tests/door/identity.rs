@@ -10,7 +10,7 @@ use consent::decision::{Decision, decide_switch};
 use consent::event::{Event, HistoryKey, Kind};
 use consent::id::{ContactId, EventId};
 use consent::identity::{Ids, Person, Sighting};
-use consent::store::{Change, Known, Store, Tenant, Wanted};
+use consent::store::{ChangeOutcome, ChangeRequest, ReadSet, Store, TenantStore};
 use consent::time::Time;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -338,7 +338,7 @@ async fn the_words_of_one_person_under_two_ids_are_decided_in_order() {
 struct Task {
     sighting: Sighting,
     event: Option<Event>,
-    known: Known,
+    known: ReadSet,
 }
 
 impl Task {
@@ -351,15 +351,15 @@ impl Task {
             at,
             at,
         );
-        Self { sighting, event: stops.then_some(event), known: Known::default() }
+        Self { sighting, event: stops.then_some(event), known: ReadSet::default() }
     }
 
-    async fn read(&mut self, tenant: &Tenant) {
+    async fn read(&mut self, tenant: &TenantStore) {
         self.known = tenant.people(&[&self.sighting]).await.unwrap().known();
     }
 
-    async fn write(&mut self, tenant: &Tenant, now: Time) {
-        let wanted = Wanted { sighting: &self.sighting, places: &[], recipient: None };
+    async fn write(&mut self, tenant: &TenantStore, now: Time) {
+        let wanted = ChangeRequest { sighting: &self.sighting, places: &[], recipient: None };
         let decide = |person: &Person| {
             Ok::<_, Infallible>(match &self.event {
                 Some(event) => decide_switch(&person.contact, event.clone(), &consent::decision::Profile::default()),
@@ -367,7 +367,7 @@ impl Task {
             })
         };
         let change = tenant.change(wanted, &mut self.known, now, decide).await.unwrap();
-        assert!(matches!(change, Change::Made { .. }));
+        assert!(matches!(change, ChangeOutcome::Made { .. }));
     }
 }
 
@@ -427,7 +427,7 @@ async fn a_stop_that_races_with_what_teaches_its_link_counts_under_every_id() {
 
 /// Something that is said, before or after the two ids are seen together.
 #[derive(Clone, Debug)]
-struct Said {
+struct MessageText {
     stop: bool,
     second: i64,
     ids: By,
@@ -440,8 +440,8 @@ enum By {
     Both,
 }
 
-fn said(ids: impl Strategy<Value = By>) -> impl Strategy<Value = Said> {
-    (any::<bool>(), 0i64..30, ids).prop_map(|(stop, second, ids)| Said { stop, second, ids })
+fn said(ids: impl Strategy<Value = By>) -> impl Strategy<Value = MessageText> {
+    (any::<bool>(), 0i64..30, ids).prop_map(|(stop, second, ids)| MessageText { stop, second, ids })
 }
 
 /// The times of the newest stop and start.
@@ -452,7 +452,7 @@ struct Newest {
 }
 
 impl Newest {
-    fn hear(&mut self, said: &Said) {
+    fn hear(&mut self, said: &MessageText) {
         if said.stop {
             self.stop = self.stop.max(Some(said.second * 1000 + 999));
         } else {
@@ -468,15 +468,15 @@ impl Newest {
 async fn play(
     world: &World,
     number: u32,
-    apart: &[Said],
+    apart: &[MessageText],
     link: i64,
-    together: &[Said],
+    together: &[MessageText],
     order: &[usize],
 ) -> Result<(), TestCaseError> {
     let (phone, user) = (format!("1415556{number:04}"), format!("US.9{number}"));
     let ids = |by: By| ((by != By::User).then_some(&*phone), (by != By::Phone).then_some(&*user));
     let begun = 1_795_000_000;
-    let message = |kind: &str, index: usize, said: &Said| {
+    let message = |kind: &str, index: usize, said: &MessageText| {
         let words = if said.stop { "STOP" } else { "START" };
         text(&format!("wamid.{number}.{kind}.{index}"), ids(said.ids), begun + said.second, words)
     };

@@ -15,7 +15,7 @@ const SEQUENCES: u32 = 500;
 
 /// A keyword message that WhatsApp delivers, perhaps several times.
 #[derive(Clone, Debug)]
-struct Wish {
+struct Intent {
     opt_out: bool,
     /// With WhatsApp's own control instead of a keyword.
     control: bool,
@@ -44,10 +44,10 @@ enum Step {
     Wait(u64),
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+fn wish() -> impl Strategy<Value = Intent> {
     // Few distinct seconds, so that ties are frequent; some so far ahead that they count when they are processed.
     let sent = prop_oneof![8 => (-5i64..5).prop_map(Sent::At), 2 => (-600i64..700).prop_map(Sent::At), 1 => Just(Sent::Unknown)];
-    (any::<bool>(), prop::bool::weighted(0.25), sent).prop_map(|(opt_out, control, sent)| Wish {
+    (any::<bool>(), prop::bool::weighted(0.25), sent).prop_map(|(opt_out, control, sent)| Intent {
         opt_out,
         control,
         sent,
@@ -115,7 +115,7 @@ impl Model {
     }
 
     /// Adds a wish and says what it did.
-    fn heed(&mut self, wish: &Wish, time: i64) -> &'static str {
+    fn advance(&mut self, wish: &Intent, time: i64) -> &'static str {
         if wish.control {
             let before = self.stopped();
             self.events.push((time, if wish.opt_out { What::Stop } else { What::Resume }, false));
@@ -139,7 +139,7 @@ impl Model {
 }
 
 /// The message that brings a wish; WhatsApp's own control in its older form, which has an id.
-fn message(number: &str, wish: &Wish) -> Message {
+fn message(number: &str, wish: &Intent) -> Message {
     match (wish.control, wish.opt_out) {
         (false, true) => Message::text(number, "STOP"),
         (false, false) => Message::text(number, "START"),
@@ -158,7 +158,7 @@ async fn play(
     world: &World,
     number: &str,
     require_opt_in: bool,
-    wishes: &[Wish],
+    wishes: &[Intent],
     steps: &[Step],
 ) -> Result<(), TestCaseError> {
     let begun = world.seconds();
@@ -201,7 +201,7 @@ async fn play(
                 world.delivers(&message).await;
                 let known = expected.iter().any(|(known, ..)| *known == id);
                 if let (Some(time), false) = (time, known) {
-                    let effect = model.heed(wish, time);
+                    let effect = model.advance(wish, time);
                     // That marketing is back would be untrue while WhatsApp's own stop holds.
                     let is_true = wish.opt_out || !model.stopped();
                     let confirmed = effect == "changed" && !wish.control && !model.blocked() && is_true;

@@ -11,13 +11,13 @@ use consent::channel::{Extent, Holders};
 use consent::count;
 use consent::id::{ChannelId, SecretId, TenantId};
 use consent::log::Metric;
-use consent::store::{Found, StoreError};
+use consent::store::{ChannelLookup, StoreError};
 use consent::time::Time;
 use futures::{StreamExt, stream};
 
 use crate::envelope::Body;
-use crate::intake::Postponed;
 use crate::signature::Signature;
+use crate::updates::RedeliveryReason;
 use crate::{App, WebhookError, meta};
 
 /// Secrets that are fetched at a time.
@@ -30,7 +30,7 @@ const LIKELY: usize = 2;
 const GUESSING: Duration = Duration::from_secs(3);
 
 /// A body with its signature.
-pub struct Seal<'a> {
+pub struct SignedBody<'a> {
     app: &'a App,
     signature: Signature,
     body: &'a [u8],
@@ -54,16 +54,16 @@ pub enum Owner<'a> {
     /// The update counts for this tenant.
     Tenant(&'a TenantId, Extent),
     /// The update belongs to this tenant and can't be carried out yet.
-    Unproven(&'a TenantId, Extent, Postponed),
+    Unproven(&'a TenantId, Extent, RedeliveryReason),
     /// The tenant is not known.
-    Unknown(Postponed),
+    Unknown(RedeliveryReason),
     /// The channel is known not to be ours.
     Ignored,
 }
 
 /// The channels of a body, with what its signature proves of each.
 pub struct Channels<'a> {
-    found: Found,
+    found: ChannelLookup,
     tried: HashMap<SecretId, Proof>,
     app: &'a App,
 }
@@ -75,7 +75,7 @@ impl Channels<'_> {
         let Some(holder) = holders.at(at) else { return self.nobody(channel) };
         match (self.proof(holder.secret_id), holders.current()) {
             (Proof::Signed, _) => Owner::Tenant(holder.tenant, holder.extent),
-            (Proof::Unknown, _) => Owner::Unproven(holder.tenant, holder.extent, Postponed::Unavailable),
+            (Proof::Unknown, _) => Owner::Unproven(holder.tenant, holder.extent, RedeliveryReason::Unavailable),
             // It was written while another tenant held the channel, but never to that tenant's app: as in a time when
             // nobody held it.
             (Proof::NotSigned, Some(current))
@@ -83,17 +83,17 @@ impl Channels<'_> {
             {
                 Owner::Tenant(&current.tenant, Extent::Restrictions)
             }
-            (Proof::NotSigned, _) => Owner::Unproven(holder.tenant, holder.extent, Postponed::ForeignChannel),
+            (Proof::NotSigned, _) => Owner::Unproven(holder.tenant, holder.extent, RedeliveryReason::ForeignChannel),
         }
     }
 
     fn nobody(&self, channel: &ChannelId) -> Owner<'_> {
         if self.found.unreadable.contains(channel) {
-            Owner::Unknown(Postponed::Unavailable)
+            Owner::Unknown(RedeliveryReason::Unavailable)
         } else if self.app.ignored_channels.contains(channel) {
             Owner::Ignored
         } else {
-            Owner::Unknown(Postponed::UnknownChannel)
+            Owner::Unknown(RedeliveryReason::UnknownChannel)
         }
     }
 
@@ -114,7 +114,7 @@ impl Channels<'_> {
                 // The secret that can't be read is counted by itself.
                 Some(Proof::Signed | Proof::Unknown) => {}
                 None => match self.nobody(channel) {
-                    Owner::Unknown(Postponed::Unavailable) => {
+                    Owner::Unknown(RedeliveryReason::Unavailable) => {
                         count!(error, Metric::StoreUnavailable, %channel, "updates on a channel whose item can't be read");
                     }
                     Owner::Ignored => {}
@@ -125,7 +125,7 @@ impl Channels<'_> {
     }
 }
 
-impl<'a> Seal<'a> {
+impl<'a> SignedBody<'a> {
     /// A body with the signature that came with it.
     pub fn new(app: &'a App, signature: Signature, body: &'a [u8], now: Time) -> Self {
         Self { app, signature, body, now, tried: HashMap::new() }
@@ -166,7 +166,7 @@ impl<'a> Seal<'a> {
         // A secret that can't be read signs nothing for now. Where it may well be the one, that is no bad signature.
         let mut likely = [default].into_iter().chain(&known.named).chain(&read.named);
         if likely.any(|id| self.tried.get(id) == Some(&Proof::Unknown)) {
-            return Err(WebhookError::Postponed(Postponed::Unavailable));
+            return Err(WebhookError::RedeliveryReason(RedeliveryReason::Unavailable));
         }
         Err(WebhookError::BadSignature)
     }
@@ -197,7 +197,7 @@ impl<'a> Seal<'a> {
     }
 
     /// Tries the secrets of whoever holds the channels, and of whoever did when an update was written.
-    async fn try_holders(&mut self, found: &Found, updates: &[(&ChannelId, Time)]) {
+    async fn try_holders(&mut self, found: &ChannelLookup, updates: &[(&ChannelId, Time)]) {
         let default = self.app.secrets.default_id();
         let current = found.channels.values().filter_map(Holders::current).map(|channel| channel.secret_id.as_ref());
         let then = updates.iter().filter_map(|(channel, at)| found.channels.get(channel)?.at(*at));

@@ -3,38 +3,38 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::key::Key;
-use super::place::Known;
+use super::place::ReadSet;
 use super::request::unreadable;
-use super::{StoreError, Tenant};
+use super::{StoreError, TenantStore};
 use crate::event::HistoryKey;
 use crate::id::ContactId;
-use crate::identity::{self, Person, Sighting, Standing, Unread};
+use crate::identity::{self, IdState, MissingRecord, Person, Sighting};
 use crate::settings::SavedSettings;
 
 /// The store as a batch of updates needs to know it.
 #[derive(Debug)]
-pub struct Briefing {
+pub struct Snapshot {
     /// The tenant's settings, where it has any.
     pub settings: Option<SavedSettings>,
-    known: Known,
+    known: ReadSet,
     seen: HashSet<(ContactId, HistoryKey)>,
 }
 
 /// Calls that follow links, at most: as many as there are links to follow.
 const MAX_CALLS: usize = 10;
 
-impl Briefing {
+impl Snapshot {
     /// Somebody who was asked about.
     ///
     /// # Errors
     /// What is stored can't be read. That concerns nobody else.
     pub fn person(&self, sighting: &Sighting) -> Result<Person, StoreError> {
-        identity::identify(sighting, &self.known.places).map_err(|Unread(_)| unreadable("contact"))
+        identity::identify(sighting, &self.known.places).map_err(|MissingRecord(_)| unreadable("contact"))
     }
 
     /// All that was read, to start a change from.
     #[must_use]
-    pub fn known(&self) -> Known {
+    pub fn known(&self) -> ReadSet {
         self.known.clone()
     }
 
@@ -47,13 +47,13 @@ impl Briefing {
     /// Parts things that concern people so that no two parts concern the same person, whatever ids it goes by. Within a
     /// part the order stays. Each comes with what was read of its person, to start changes from.
     #[must_use]
-    pub fn by_person<T>(&self, things: Vec<T>, sighting: impl Fn(&T) -> &Sighting) -> Vec<(Known, Vec<T>)> {
+    pub fn by_person<T>(&self, things: Vec<T>, sighting: impl Fn(&T) -> &Sighting) -> Vec<(ReadSet, Vec<T>)> {
         let mut joined = Joined::default();
         for (id, place) in &self.known.places {
             let leads_to = match &place.now {
-                Standing::Link(to) => Some(to.clone()),
-                Standing::Contact(contact) => contact.user_id.as_ref().map(ContactId::from),
-                Standing::Vacant(_) | Standing::Erased(_) => None,
+                IdState::Link(to) => Some(to.clone()),
+                IdState::Contact(contact) => contact.user_id.as_ref().map(ContactId::from),
+                IdState::Vacant(_) | IdState::Erased(_) => None,
             };
             for to in leads_to.iter().chain(place.former.as_ref().map(|former| &former.to)) {
                 joined.join(id, to);
@@ -64,7 +64,7 @@ impl Briefing {
             let Some(first) = named.next() else { continue };
             named.for_each(|id| joined.join(first, id));
         }
-        let mut parts: BTreeMap<usize, (Known, Vec<T>)> = BTreeMap::new();
+        let mut parts: BTreeMap<usize, (ReadSet, Vec<T>)> = BTreeMap::new();
         for thing in things {
             let part = sighting(&thing).named().next().map(|id| joined.part(id));
             if let Some(part) = part {
@@ -80,13 +80,13 @@ impl Briefing {
     }
 }
 
-impl Tenant {
+impl TenantStore {
     /// Reads, in one call per hundred keys, the settings, what stands in the places of these people's ids, and which of
     /// these events happened before. Links are not followed yet.
     ///
     /// # Errors
     /// Something could not be read.
-    pub async fn briefing(&self, about: &[(&Sighting, Option<&HistoryKey>)]) -> Result<Briefing, StoreError> {
+    pub async fn snapshot(&self, about: &[(&Sighting, Option<&HistoryKey>)]) -> Result<Snapshot, StoreError> {
         let ids: BTreeSet<&ContactId> = about.iter().flat_map(|(sighting, _)| sighting.named()).collect();
         let events: Vec<(&ContactId, &HistoryKey)> =
             about.iter().filter_map(|(sighting, event)| Some((sighting.ids.home()?, (*event)?))).collect();
@@ -94,7 +94,7 @@ impl Tenant {
         let places = ids.iter().map(|id| Key::contact(&self.id, id));
         let entries = events.iter().map(|(id, event)| Key::history(&self.id, id, event));
         let mut items = self.store.batch_get([settings.clone()].into_iter().chain(places).chain(entries)).await?;
-        let mut known = Known::default();
+        let mut known = ReadSet::default();
         for id in ids {
             // What can't be read stays unknown, and whoever needs it is told.
             known.insert(id.clone(), items.remove(&Key::contact(&self.id, id))).ok();
@@ -102,23 +102,23 @@ impl Tenant {
         let seen = events.into_iter().filter(|(id, event)| items.contains_key(&Key::history(&self.id, id, event)));
         let seen = seen.map(|(id, event)| (id.clone(), event.clone())).collect();
         let settings = items.remove(&settings).map(super::settings::saved).transpose()?;
-        Ok(Briefing { settings, known, seen })
+        Ok(Snapshot { settings, known, seen })
     }
 
     /// Reads where the links lead that concern these people, for all of them in one call at a time.
     ///
     /// # Errors
     /// Something could not be read.
-    pub async fn follow(&self, briefing: &mut Briefing, sightings: &[&Sighting]) -> Result<(), StoreError> {
+    pub async fn follow(&self, snapshot: &mut Snapshot, sightings: &[&Sighting]) -> Result<(), StoreError> {
         let mut tried = HashSet::new();
         for _ in 0..MAX_CALLS {
-            let missing = |sighting: &&Sighting| identity::identify(sighting, &briefing.known.places).err();
-            let unread: HashSet<ContactId> = sightings.iter().filter_map(missing).map(|Unread(id)| id).collect();
+            let missing = |sighting: &&Sighting| identity::identify(sighting, &snapshot.known.places).err();
+            let unread: HashSet<ContactId> = sightings.iter().filter_map(missing).map(|MissingRecord(id)| id).collect();
             let unread: Vec<ContactId> = unread.into_iter().filter(|id| tried.insert(id.clone())).collect();
             if unread.is_empty() {
                 break;
             }
-            briefing.known.extend(self.places(unread).await?.0);
+            snapshot.known.extend(self.places(unread).await?.0);
         }
         Ok(())
     }
@@ -127,17 +127,17 @@ impl Tenant {
     ///
     /// # Errors
     /// Something could not be read.
-    pub async fn people(&self, sightings: &[&Sighting]) -> Result<Briefing, StoreError> {
+    pub async fn people(&self, sightings: &[&Sighting]) -> Result<Snapshot, StoreError> {
         let about: Vec<_> = sightings.iter().map(|sighting| (*sighting, None)).collect();
-        let mut briefing = self.briefing(&about).await?;
-        self.follow(&mut briefing, sightings).await?;
-        Ok(briefing)
+        let mut snapshot = self.snapshot(&about).await?;
+        self.follow(&mut snapshot, sightings).await?;
+        Ok(snapshot)
     }
 
     /// Reads the places of some ids, and says which of these can't be read.
-    pub(super) async fn places(&self, ids: Vec<ContactId>) -> Result<(Known, Vec<ContactId>), StoreError> {
+    pub(super) async fn places(&self, ids: Vec<ContactId>) -> Result<(ReadSet, Vec<ContactId>), StoreError> {
         let mut items = self.store.batch_get(ids.iter().map(|id| Key::contact(&self.id, id))).await?;
-        let (mut known, mut unreadable) = (Known::default(), Vec::new());
+        let (mut known, mut unreadable) = (ReadSet::default(), Vec::new());
         for id in ids {
             let item = items.remove(&Key::contact(&self.id, &id));
             if known.insert(id.clone(), item).is_err() {

@@ -6,20 +6,20 @@ use std::convert::Infallible;
 use consent::channel::Extent;
 use consent::contact::Source;
 use consent::count;
-use consent::decision::{Decision, MessageTime, decide_wish};
-use consent::event::{Effect, Event, HistoryKey, Kind, Reason};
+use consent::decision::{Decision, MessageTime, decide_intent};
+use consent::event::{Effect, Event, HistoryKey, Kind, UnappliedReason};
 use consent::id::{EventId, TenantId, cut};
 use consent::identity::{Person, Sighting};
 use consent::log::Metric;
-use consent::settings::{Heard, Settings, Wish};
-use consent::store::{Briefing, Change, Known, Store, StoreError, Tenant, Wanted};
+use consent::settings::{Intent, KeywordMatch, Settings};
+use consent::store::{ChangeOutcome, ChangeRequest, ReadSet, Snapshot, Store, StoreError, TenantStore};
 use consent::time::Time;
 use futures::StreamExt;
 use futures::stream;
 
-use crate::meta::{Content, Findings, Said, Sender, Update};
+use crate::meta::{Content, MessageText, Payload, Sender, Update};
 use crate::reports;
-use crate::seal::{Channels, Owner};
+use crate::signed_body::{Channels, Owner};
 
 /// Contacts of one tenant that are written at a time.
 const AT_ONCE: usize = 16;
@@ -30,7 +30,7 @@ const WORDS_BYTES: usize = 1024;
 /// Why a body has to be delivered again: it holds an update that counts and that can't be carried out yet. Where several
 /// reasons apply, the first in this order is the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Postponed {
+pub enum RedeliveryReason {
     /// The update's channel or its secret can't be read.
     Unavailable,
     /// Nobody has registered the channel.
@@ -44,22 +44,22 @@ pub enum Postponed {
 ///
 /// # Errors
 /// Something is not in the table. Carrying out all of it again does what is missing and nothing else.
-pub async fn take_in(
+pub async fn apply_updates(
     store: &Store,
-    findings: Findings,
+    payload: Payload,
     channels: &Channels<'_>,
     now: Time,
-) -> Result<Option<Postponed>, StoreError> {
-    for reason in findings.bad {
+) -> Result<Option<RedeliveryReason>, StoreError> {
+    for reason in payload.bad {
         count!(warn, Metric::BadUpdate, reason, "an update that can't be understood");
     }
-    for reason in findings.lost_opt_outs {
+    for reason in payload.lost_opt_outs {
         count!(error, Metric::UnreadableOptOut, reason, "an opt-out of nobody knows whom");
     }
     let mut tenants: HashMap<TenantId, Vec<Incoming>> = HashMap::new();
-    let mut waiting: HashMap<TenantId, Vec<(Postponed, Incoming)>> = HashMap::new();
+    let mut waiting: HashMap<TenantId, Vec<(RedeliveryReason, Incoming)>> = HashMap::new();
     let mut postponed = None;
-    for update in findings.updates {
+    for update in payload.updates {
         let owner = channels.owner(&update.channel, update.at(now));
         let incoming = |extent| Incoming::new(update, extent, now);
         match owner {
@@ -75,17 +75,18 @@ pub async fn take_in(
             Owner::Ignored => {}
         }
     }
-    let each = tenants.into_iter().map(|(id, incoming)| take_in_tenant(store.tenant(&id), incoming, now));
+    let each = tenants.into_iter().map(|(id, incoming)| apply_tenant_updates(store.tenant(&id), incoming, now));
     let outcomes: Vec<Result<(), StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
-    let reported = reports::take_note(store, findings.reports, channels, now).await;
+    let reported = reports::take_note(store, payload.reports, channels, now).await;
     let each = waiting.into_iter().map(|(id, waiting)| postpone(store.tenant(&id), waiting, now));
-    let left: Vec<Result<Option<Postponed>, StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
+    let left: Vec<Result<Option<RedeliveryReason>, StoreError>> =
+        stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
     outcomes.into_iter().chain([reported]).collect::<Result<(), StoreError>>()?;
     left.into_iter().try_fold(postponed, |postponed, left| Ok(first(postponed, left?)))
 }
 
 /// Of two reasons to have a body delivered again the one that is answered.
-fn first(one: Option<Postponed>, other: Option<Postponed>) -> Option<Postponed> {
+fn first(one: Option<RedeliveryReason>, other: Option<RedeliveryReason>) -> Option<RedeliveryReason> {
     one.into_iter().chain(other).min()
 }
 
@@ -128,38 +129,38 @@ impl Incoming {
     /// Whether it changes or records something once its channel is registered, whatever the keywords of the tenant are then.
     fn may_count(&self) -> bool {
         match &self.update.content {
-            Content::Control(wish) => self.time.at(*wish, Time::default()).is_some(),
+            Content::Control(intent) => self.time.at(*intent, Time::default()).is_some(),
             Content::Words(_) | Content::Moved(_) => true,
         }
     }
 
     /// Whether it changes or records something in the history of a tenant with these settings.
     fn counts(&self, settings: &Settings, now: Time) -> bool {
-        let wish = self.wish(settings);
-        let has_time = wish.is_none_or(|wish| self.time.at(wish, now).is_some());
+        let intent = self.intent(settings);
+        let has_time = intent.is_none_or(|intent| self.time.at(intent, now).is_some());
         has_time && self.event(settings, now, now).is_some()
     }
 
     /// Whether it may be another update though the history has the very same: a wish to stop, now, without an id of its own
     /// and without a time.
-    fn may_be_new(&self, wish: Option<Wish>, settings: &Settings) -> bool {
+    fn may_be_new(&self, intent: Option<Intent>, settings: &Settings) -> bool {
         let is_heeded = settings.enabled() || matches!(self.update.content, Content::Control(_));
-        wish == Some(Wish::OptOut) && is_heeded && !self.update.has_own_id && self.time == MessageTime::Missing
+        intent == Some(Intent::OptOut) && is_heeded && !self.update.has_own_id && self.time == MessageTime::Missing
     }
 
     /// What it asks for, if it asks for anything that counts.
-    fn wish(&self, settings: &Settings) -> Option<Wish> {
-        let wish = match &self.update.content {
-            Content::Words(said) => heard(settings, said).map(|heard| heard.wish),
-            Content::Control(wish) => Some(*wish),
+    fn intent(&self, settings: &Settings) -> Option<Intent> {
+        let intent = match &self.update.content {
+            Content::Words(texts) => matched(settings, texts).map(|matched| matched.intent),
+            Content::Control(intent) => Some(*intent),
             Content::Moved(_) => None,
         };
-        wish.filter(|wish| self.extent == Extent::All || *wish == Wish::OptOut)
+        intent.filter(|intent| self.extent == Extent::All || *intent == Intent::OptOut)
     }
 
     /// The event that it is, at the time that counts, if it is more than words and counts.
     fn event(&self, settings: &Settings, at: Time, now: Time) -> Option<Event> {
-        if self.extent == Extent::Restrictions && self.wish(settings) != Some(Wish::OptOut) {
+        if self.extent == Extent::Restrictions && self.intent(settings) != Some(Intent::OptOut) {
             return None;
         }
         let event = Event {
@@ -167,19 +168,19 @@ impl Incoming {
             ..Event::new(Kind::ProviderStop, Source::Provider, "customer", self.key.clone(), at, now)
         };
         match &self.update.content {
-            Content::Words(said) => {
-                let heard = heard(settings, said)?;
-                let Said { words, source, .. } = &said[heard.text];
+            Content::Words(texts) => {
+                let matched = matched(settings, texts)?;
+                let MessageText { words, source, .. } = &texts[matched.text];
                 Some(Event {
-                    kind: heard.wish.into(),
+                    kind: matched.intent.into(),
                     source: *source,
                     words: Some(cut(words, WORDS_BYTES).to_owned()),
-                    keyword: Some(heard.keyword.to_string()),
+                    keyword: Some(matched.keyword.to_string()),
                     ..event
                 })
             }
-            Content::Control(Wish::OptOut) => Some(event),
-            Content::Control(Wish::OptIn) => Some(Event { kind: Kind::ProviderResume, ..event }),
+            Content::Control(Intent::OptOut) => Some(event),
+            Content::Control(Intent::OptIn) => Some(Event { kind: Kind::ProviderResume, ..event }),
             Content::Moved(_) => Some(Event { kind: Kind::IdChange, ..event }),
         }
     }
@@ -208,28 +209,28 @@ struct Heeded {
     is_ambiguous: bool,
 }
 
-async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> Result<(), StoreError> {
+async fn apply_tenant_updates(tenant: TenantStore, incoming: Vec<Incoming>, now: Time) -> Result<(), StoreError> {
     let about: Vec<_> =
         incoming.iter().filter_map(|incoming| Some((incoming.sighting.as_ref()?, Some(&incoming.key)))).collect();
-    let mut briefing = tenant.briefing(&about).await?;
-    let settings = settings(&briefing);
+    let mut snapshot = tenant.snapshot(&about).await?;
+    let settings = settings(&snapshot);
 
     let mut heeded = Vec::new();
     let mut heard_before = HashSet::new();
     for incoming in &incoming {
-        let wish = incoming.wish(&settings);
+        let intent = incoming.intent(&settings);
         let (Some(sender), Some(sighting)) = (&incoming.update.sender, &incoming.sighting) else {
-            unattributed(&tenant, incoming, wish);
+            unattributed(&tenant, incoming, intent);
             continue;
         };
         let Some(home) = sighting.ids.home() else { continue };
-        let is_repeat = briefing.has_seen(home, &incoming.key);
-        let is_ambiguous = is_repeat && incoming.may_be_new(wish, &settings);
+        let is_repeat = snapshot.has_seen(home, &incoming.key);
+        let is_ambiguous = is_repeat && incoming.may_be_new(intent, &settings);
         if (is_repeat && !is_ambiguous) || !heard_before.insert((home, &incoming.key)) {
             continue;
         }
-        let at = match wish {
-            Some(wish) => incoming.time.at(wish, now),
+        let at = match intent {
+            Some(intent) => incoming.time.at(intent, now),
             None => Some(incoming.time.taught(now)),
         };
         let Some(at) = at else {
@@ -241,13 +242,13 @@ async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> R
         if event.is_none() && !teaches {
             continue;
         }
-        let sighting = Sighting { joins_at: incoming.time.joins(wish, now), ..sighting.clone() };
+        let sighting = Sighting { joins_at: incoming.time.joins(intent, now), ..sighting.clone() };
         let places = if event.is_some() && !is_ambiguous { incoming.places() } else { Vec::new() };
         let merge = incoming.merge(sighting.joins_at, now);
         heeded.push(Heeded { sender: sender.clone(), sighting, event, places, merge, is_ambiguous });
     }
-    tenant.follow(&mut briefing, &heeded.iter().map(|heeded| &heeded.sighting).collect::<Vec<_>>()).await?;
-    let people = briefing.by_person(heeded, |heeded| &heeded.sighting);
+    tenant.follow(&mut snapshot, &heeded.iter().map(|heeded| &heeded.sighting).collect::<Vec<_>>()).await?;
+    let people = snapshot.by_person(heeded, |heeded| &heeded.sighting);
     let each = people.into_iter().map(|(known, heeded)| take_in_person(&tenant, &settings, known, heeded, now));
     let outcomes: Vec<Result<(), StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
     outcomes.into_iter().collect()
@@ -256,26 +257,26 @@ async fn take_in_tenant(tenant: Tenant, incoming: Vec<Incoming>, now: Time) -> R
 /// Finds out whether updates that can't be carried out yet have to be delivered again: those that count, unless they are in
 /// the history already.
 async fn postpone(
-    tenant: Tenant,
-    waiting: Vec<(Postponed, Incoming)>,
+    tenant: TenantStore,
+    waiting: Vec<(RedeliveryReason, Incoming)>,
     now: Time,
-) -> Result<Option<Postponed>, StoreError> {
+) -> Result<Option<RedeliveryReason>, StoreError> {
     let places = |incoming: &Incoming| incoming.sighting.clone().map(|sighting| (sighting, incoming.places()));
     let places: Vec<(Sighting, Vec<HistoryKey>)> =
         waiting.iter().filter_map(|(_, incoming)| places(incoming)).collect();
     let about: Vec<_> =
         places.iter().flat_map(|(sighting, places)| places.iter().map(move |place| (sighting, Some(place)))).collect();
-    let briefing = tenant.briefing(&about).await?;
-    let settings = settings(&briefing);
+    let snapshot = tenant.snapshot(&about).await?;
+    let settings = settings(&snapshot);
     let mut postponed = None;
     for (why, incoming) in &waiting {
-        let wish = incoming.wish(&settings);
+        let intent = incoming.intent(&settings);
         let Some(home) = incoming.sighting.as_ref().and_then(|sighting| sighting.ids.home()) else {
-            unattributed(&tenant, incoming, wish);
+            unattributed(&tenant, incoming, intent);
             continue;
         };
-        let is_repeat = incoming.places().iter().any(|place| briefing.has_seen(home, place));
-        let is_done = is_repeat && (!incoming.may_be_new(wish, &settings) || stands(&briefing, incoming));
+        let is_repeat = incoming.places().iter().any(|place| snapshot.has_seen(home, place));
+        let is_done = is_repeat && (!incoming.may_be_new(intent, &settings) || stands(&snapshot, incoming));
         if !is_done && incoming.counts(&settings, now) {
             postponed = first(postponed, Some(*why));
         }
@@ -284,45 +285,45 @@ async fn postpone(
 }
 
 /// Whether the earlier one stands of two wishes to stop that can't be told apart.
-fn stands(briefing: &Briefing, incoming: &Incoming) -> bool {
-    let person = incoming.sighting.as_ref().and_then(|sighting| briefing.person(sighting).ok());
+fn stands(snapshot: &Snapshot, incoming: &Incoming) -> bool {
+    let person = incoming.sighting.as_ref().and_then(|sighting| snapshot.person(sighting).ok());
     person.is_some_and(|person| match incoming.update.content {
         Content::Control(_) => person.contact.provider_stop.holds(),
         Content::Words(_) | Content::Moved(_) => person.contact.opt_out.holds(),
     })
 }
 
-/// The tenant's settings. A tenant without any could not even switch keywords off: the defaults, which heed STOP, hold.
-fn settings(briefing: &Briefing) -> Settings {
-    briefing.settings.as_ref().map_or_else(Settings::default, |saved| saved.settings.clone())
+/// The tenant's settings. A tenant without any could not even switch keywords off: the defaults, which know STOP, hold.
+fn settings(snapshot: &Snapshot) -> Settings {
+    snapshot.settings.as_ref().map_or_else(Settings::default, |saved| saved.settings.clone())
 }
 
-fn heard<'a>(settings: &'a Settings, said: &[Said]) -> Option<Heard<'a>> {
-    settings.judge(said.iter().map(|said| &said.candidate))
+fn matched<'a>(settings: &'a Settings, texts: &[MessageText]) -> Option<KeywordMatch<'a>> {
+    settings.judge(texts.iter().map(|texts| &texts.candidate))
 }
 
 /// Carries out one person's updates in the order of the body, each on what the one before left.
 async fn take_in_person(
-    tenant: &Tenant,
+    tenant: &TenantStore,
     settings: &Settings,
-    mut known: Known,
+    mut known: ReadSet,
     heeded: Vec<Heeded>,
     now: Time,
 ) -> Result<(), StoreError> {
     for Heeded { sender, sighting, event, places, merge, is_ambiguous } in heeded {
-        let wanted = Wanted { sighting: &sighting, places: &places, recipient: Some(&sender.recipient) };
+        let wanted = ChangeRequest { sighting: &sighting, places: &places, recipient: Some(&sender.recipient) };
         let decide = |person: &Person| {
             let event =
                 if is_ambiguous { event.clone().and_then(|event| once_more(event, person)) } else { event.clone() };
             let decision = match event {
                 Some(event) if event.kind == Kind::IdChange && !person.moved => Decision::nothing(&person.contact),
                 Some(event) if event.kind == Kind::IdChange => Decision::note(&person.contact, event),
-                Some(event) => decide_wish(settings, &person.contact, event, &sender.profile),
+                Some(event) => decide_intent(settings, &person.contact, event, &sender.profile),
                 None => Decision::nothing(&person.contact),
             };
             Ok::<_, Infallible>(decision.after_merge(person.tightened.then(|| merge.clone())))
         };
-        if let Change::Made { decision, .. } = tenant.change(wanted, &mut known, now, decide).await? {
+        if let ChangeOutcome::Made { decision, .. } = tenant.change(wanted, &mut known, now, decide).await? {
             report(tenant, &decision);
         }
     }
@@ -346,10 +347,10 @@ fn once_more(event: Event, person: &Person) -> Option<Event> {
 }
 
 /// Says what an update came to, and counts what staff may have to look at.
-fn report(tenant: &Tenant, decision: &Decision) {
+fn report(tenant: &TenantStore, decision: &Decision) {
     for entry in decision.merge.iter().chain(&decision.entry) {
         let metric = match (entry.event.kind, entry.effect, entry.reason) {
-            (Kind::OptOut, _, Some(Reason::Disabled)) => Metric::OptOutDisabled,
+            (Kind::OptOut, _, Some(UnappliedReason::Disabled)) => Metric::OptOutDisabled,
             (Kind::OptOut, Effect::Superseded, _) => Metric::OptOutSuperseded,
             (Kind::OptOut, Effect::Changed, _) => Metric::OptOut,
             (Kind::OptIn, Effect::Changed, _) => Metric::OptIn,
@@ -365,13 +366,13 @@ fn report(tenant: &Tenant, decision: &Decision) {
 }
 
 /// A wish that nobody can be found for. A lost opt-out is the one thing that may not happen, so that one is loud.
-fn unattributed(tenant: &Tenant, incoming: &Incoming, wish: Option<Wish>) {
-    match wish {
-        Some(Wish::OptOut) => {
+fn unattributed(tenant: &TenantStore, incoming: &Incoming, intent: Option<Intent>) {
+    match intent {
+        Some(Intent::OptOut) => {
             let event = incoming.id().log_name();
             count!(error, Metric::UnreadableOptOut, tenant = %tenant.id(), event, "an opt-out of nobody knows whom");
         }
-        Some(Wish::OptIn) => bad(tenant, incoming, "an opt-in without a sender"),
+        Some(Intent::OptIn) => bad(tenant, incoming, "an opt-in without a sender"),
         None => bad(tenant, incoming, "an update of nobody knows whom"),
     }
 }
@@ -384,7 +385,7 @@ fn lost(incoming: &Incoming) {
     }
 }
 
-fn bad(tenant: &Tenant, incoming: &Incoming, reason: &str) {
+fn bad(tenant: &TenantStore, incoming: &Incoming, reason: &str) {
     let event = incoming.id().log_name();
     count!(warn, Metric::BadUpdate, tenant = %tenant.id(), event, reason, "an update that can't be understood");
 }

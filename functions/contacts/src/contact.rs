@@ -12,12 +12,12 @@ use crate::view::ContactView;
 /// `GET /contacts/{id}`
 pub async fn show(State(app): State<App>, caller: Caller, named: Named) -> Result<Json<ContactView>, Problem> {
     let sighting = named.sighting();
-    let briefing = app.store.tenant(&caller.tenant).people(&[&sighting]).await?;
-    let person = briefing.person(&sighting)?;
+    let snapshot = app.store.tenant(&caller.tenant).people(&[&sighting]).await?;
+    let person = snapshot.person(&sighting)?;
     if !person.contact.is_known() {
         return Err(unknown());
     }
-    Ok(Json(ContactView::new(person.id().clone(), person.contact, briefing.settings.as_ref())))
+    Ok(Json(ContactView::new(person.id().clone(), person.contact, snapshot.settings.as_ref())))
 }
 
 /// `DELETE /contacts/{id}`
