@@ -5,6 +5,7 @@ mod message;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,10 +13,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use consent::clock::Clock;
+use consent::time::Time;
 use serde::Serialize;
 
 use crate::gateway::Gateway;
 use message::Message;
+
+/// How long a message waits for its own time, at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Plays customers' phones. Clones share the times of the last messages.
 #[derive(Clone)]
@@ -62,6 +67,11 @@ impl Phones {
 
     async fn deliver(&self, message: Message) -> Delivered {
         let timestamp = self.time_of(&message.senders(), message.timestamp);
+        if message.timestamp.is_none() {
+            // A phone sends nothing from the future, and an opt-in never counts later than it is processed.
+            let ahead = Time::from_millis(timestamp * 1000).since(self.clock.now());
+            tokio::time::sleep(ahead.min(LONGEST_WAIT)).await;
+        }
         let (channel, id) = (message.channel.clone(), message.id.clone());
         let (contact, update) = message.update(timestamp);
         let response = update.deliver(&self.gateway, &channel, contact).await;

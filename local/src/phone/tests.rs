@@ -149,6 +149,17 @@ fn messages_of_one_sender_have_an_order() {
 }
 
 #[tokio::test]
+async fn a_message_does_not_arrive_before_the_time_that_it_bears() {
+    let clock = Clock::system();
+    let (phones, inbox) = phones(&clock);
+    for text in ["STOP", "START"] {
+        let (_, answer) = post(&phones, &json!({"from": NUMBER, "text": text})).await;
+        assert!(answer["timestamp"].as_i64().unwrap() <= clock.now().seconds(), "{text}");
+    }
+    assert_eq!(inbox.changes().len(), 2);
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_named() {
     let (phones, inbox) = phones(&Clock::system());
     for (body, field) in [
