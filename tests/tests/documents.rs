@@ -344,6 +344,23 @@ fn the_routes_of_the_template_are_described_with_their_scopes_and_no_others() {
 }
 
 #[test]
+fn every_term_of_the_glossary_is_called_so_in_the_code() {
+    let files = Repository::read().files.into_iter();
+    let files = files.filter(|file| file.starts_with("shared/src/") || file.starts_with("functions/"));
+    let code: String =
+        files.filter(|file| file.ends_with(".rs")).map(|file| fs::read_to_string(root().join(file)).unwrap()).collect();
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let names: BTreeSet<&str> = code.split(|c| !is_name(c)).collect();
+    let architecture = Document::read("docs/architecture.md");
+    let rows = architecture.section("## Glossary").into_iter().filter(|line| line.starts_with("| "));
+    let terms: Vec<&str> = rows.filter_map(|row| row.split(" | ").nth(1)).collect();
+    let spans = terms.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let gone: Vec<&str> = spans.flat_map(|span| span.split("::")).filter(|name| !names.contains(name)).collect();
+    assert!(terms.len() > 40, "the glossary has {} terms", terms.len());
+    assert!(gone.is_empty(), "names that the code does not have: {gone:?}");
+}
+
+#[test]
 fn every_decision_is_in_the_list_of_decisions() {
     let list = Document::read("docs/decisions/README.md").links();
     let records = Repository::read().files;
