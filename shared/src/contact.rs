@@ -1,4 +1,5 @@
-//! What is known of a contact, and what it may therefore receive.
+//! The state of a contact: consent, block, provider stop, and the person's ids. What it may receive decides
+//! [`crate::eligibility`].
 
 use serde::{Deserialize, Serialize};
 
@@ -126,6 +127,16 @@ impl Suppression {
     #[must_use]
     pub fn is_empty(self) -> bool {
         self == Self::default()
+    }
+
+    /// All reasons of both: of a person under several ids, those of each id apply.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            opted_out: self.opted_out || other.opted_out,
+            blocked: self.blocked || other.blocked,
+            provider_stopped: self.provider_stopped || other.provider_stopped,
+        }
     }
 
     /// The reasons as letters: `O` opted out, `B` blocked, `P` stopped at the provider.
@@ -305,16 +316,6 @@ impl Contact {
         }
     }
 
-    /// Whether messages of a category may go to the contact.
-    #[must_use]
-    pub fn can_receive(&self, category: Category, require_opt_in: bool) -> bool {
-        let suppression = self.suppression();
-        match category {
-            Category::Marketing => suppression.is_empty() && (!require_opt_in || self.status() == Status::OptedIn),
-            Category::Utility | Category::Authentication | Category::Service => !suppression.blocked,
-        }
-    }
-
     /// Whether there is anything to show: a restriction that ever was, or an explicit opt-in. Words that had nothing to
     /// change leave only their times, and a contact of nothing but such times is in no list; nor is one that was erased, once
     /// nothing suppresses it any more.
@@ -382,31 +383,12 @@ mod tests {
     }
 
     #[test]
-    fn opted_out_is_not_blocked() {
-        let mut contact = Contact::default();
-        contact.opt_out.set_at(at(1));
-        assert!(!contact.can_receive(Category::Marketing, false));
-        assert!(contact.can_receive(Category::Utility, false));
-        contact.block.set_at(at(2));
-        for category in [Category::Marketing, Category::Utility, Category::Authentication, Category::Service] {
-            assert!(!contact.can_receive(category, false));
-        }
-    }
-
-    #[test]
     fn opting_in_clears_neither_block_nor_provider_stop() {
         let mut contact = Contact::default();
         contact.block.set_at(at(1));
         contact.provider_stop.set_at(at(1));
         contact.opt_out.lift_at(at(2));
         assert_eq!(contact.suppression().letters(), "BP");
-    }
-
-    #[test]
-    fn silence_is_consent_only_where_the_tenant_says_so() {
-        let silent = Contact::default();
-        assert!(silent.can_receive(Category::Marketing, false));
-        assert!(!silent.can_receive(Category::Marketing, true));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod channel;
 pub mod clock;
 pub mod contact;
 pub mod decision;
+pub mod eligibility;
 pub mod event;
 #[cfg(feature = "http")]
 pub mod http;

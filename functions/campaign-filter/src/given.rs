@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use consent::contact::{Category, Status, Suppression};
+use consent::eligibility::{OptIn, may_receive};
 use consent::id::ContactId;
 use consent::store::TenantStore;
 
@@ -24,16 +25,19 @@ pub(crate) async fn filter(
     for recipient in recipients {
         let suppression = suppression(&recipient, &list);
         let opted_in = recipient.ids.iter().any(|id| statuses.get(id) == Some(&Status::OptedIn));
+        let opt_in = match (explicit, opted_in) {
+            (false, _) => OptIn::NotRequired,
+            (true, true) => OptIn::Given,
+            (true, false) => OptIn::Missing,
+        };
         // Not `any`: every id of a recipient is one that nobody further down may have.
         let repeated = recipient.ids.iter().filter(|id| !before.insert((*id).clone())).count() > 0;
-        let skipped = if recipient.ids.is_empty() {
-            Some(Reason::Invalid)
-        } else if repeated {
-            Some(Reason::Duplicate)
-        } else {
-            reason(category, suppression).or((explicit && !opted_in).then_some(Reason::NotOptedIn))
-        };
-        report.add(recipient.json, recipient.contact, skipped);
+        let reasons = [
+            recipient.ids.is_empty().then_some(Reason::Invalid),
+            repeated.then_some(Reason::Duplicate),
+            may_receive(category, suppression, opt_in).err(),
+        ];
+        report.add(recipient.json, recipient.contact, reasons.into_iter().flatten().min());
     }
     Ok(report.finished())
 }
@@ -41,23 +45,5 @@ pub(crate) async fn filter(
 /// All that is on the list under any of a recipient's ids.
 fn suppression(recipient: &Recipient, list: &HashMap<ContactId, Suppression>) -> Suppression {
     let listed = recipient.ids.iter().filter_map(|id| list.get(id));
-    listed.fold(Suppression::default(), |all, one| Suppression {
-        opted_out: all.opted_out || one.opted_out,
-        blocked: all.blocked || one.blocked,
-        provider_stopped: all.provider_stopped || one.provider_stopped,
-    })
-}
-
-/// The first reason for which a message of this category may not go.
-fn reason(category: Category, suppression: Suppression) -> Option<Reason> {
-    let marketing = category == Category::Marketing;
-    if suppression.blocked {
-        Some(Reason::Blocked)
-    } else if marketing && suppression.provider_stopped {
-        Some(Reason::ProviderStopped)
-    } else if marketing && suppression.opted_out {
-        Some(Reason::OptedOut)
-    } else {
-        None
-    }
+    listed.copied().fold(Suppression::default(), Suppression::union)
 }

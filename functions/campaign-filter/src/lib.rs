@@ -12,8 +12,8 @@ mod object_list;
 pub mod objects;
 mod report;
 
-use consent::contact::Category;
 use consent::count;
+use consent::eligibility::depends_on_opt_in;
 use consent::log::Metric;
 use consent::store::{Store, StoreError};
 use lambda_runtime::Diagnostic;
@@ -24,10 +24,11 @@ use tokio::time::{Instant, timeout_at};
 use campaign::{Campaign, Recipients};
 pub use campaign_report::CampaignReport;
 use campaign_report::Sent;
+pub use consent::eligibility::Reason;
 use object_list::ObjectList;
 pub use object_list::{BatchList, ListReport};
 use objects::Objects;
-pub use report::{Counts, Reason, Report, Skipped};
+pub use report::{Counts, Report, Skipped};
 
 /// What filters campaigns.
 #[derive(Clone, Debug)]
@@ -137,7 +138,7 @@ impl CampaignFilter {
             .settings()
             .await?
             .ok_or_else(|| FilterError::InvalidCampaign("tenant_id: this tenant has no settings yet".to_owned()))?;
-        let explicit = category == Category::Marketing && settings.settings.require_opt_in();
+        let explicit = settings.settings.require_opt_in() && depends_on_opt_in(category);
         let list =
             |source| ObjectList { objects: &self.objects, tenant: &tenant, source, explicit, category, deadline };
         let recipients = match recipients {

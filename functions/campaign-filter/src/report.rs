@@ -1,25 +1,8 @@
 //! Who may get a campaign, who may not, and why: with totals that add up.
 
+use consent::eligibility::Reason;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-
-/// Why a recipient is skipped. Of several reasons the first in this order is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// It is no recipient at all.
-    Invalid,
-    /// The same person stands further up.
-    Duplicate,
-    /// Staff blocked the contact.
-    Blocked,
-    /// The contact used WhatsApp's own stop control.
-    ProviderStopped,
-    /// The contact opted out.
-    OptedOut,
-    /// The contact never opted in, and the tenant demands that.
-    NotOptedIn,
-}
 
 /// What became of a campaign's recipients.
 #[derive(Debug, Serialize)]
@@ -95,20 +78,6 @@ impl Report {
     }
 }
 
-impl Reason {
-    /// Its name in lists.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Invalid => "invalid",
-            Self::Duplicate => "duplicate",
-            Self::Blocked => "blocked",
-            Self::ProviderStopped => "provider_stopped",
-            Self::OptedOut => "opted_out",
-            Self::NotOptedIn => "not_opted_in",
-        }
-    }
-}
-
 impl Counts {
     /// How many are skipped for this reason.
     pub(crate) fn of(&mut self, reason: Reason) -> &mut u64 {
@@ -130,14 +99,8 @@ impl Counts {
 
     /// Every reason that occurs, the most frequent first, in words.
     pub(crate) fn summary(&self) -> String {
-        let mut reasons = [
-            (self.invalid, "invalid"),
-            (self.duplicate, "duplicate"),
-            (self.blocked, "blocked"),
-            (self.provider_stopped, "provider-stopped"),
-            (self.opted_out, "opted-out"),
-            (self.not_opted_in, "not-opted-in"),
-        ];
+        let mut counts = *self;
+        let mut reasons = Reason::ALL.map(|reason| (*counts.of(reason), reason.as_str().replace('_', "-")));
         // Stable, so that ties stay in the order of the reasons.
         reasons.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
         let told: Vec<String> = reasons

@@ -1,6 +1,7 @@
 //! Contacts as the API shows them.
 
-use consent::contact::{Category, Contact, Source, Status};
+use consent::contact::{Category, Contact, Source, Status, Suppression};
+use consent::eligibility::{OptIn, may_receive};
 use consent::id::{ContactId, UserId};
 use consent::settings::SavedSettings;
 use consent::time::Rfc3339;
@@ -58,7 +59,9 @@ impl ContactView {
         let status = contact.status();
         let suppression = contact.suppression();
         let (blocked, provider_stopped) = (suppression.blocked, suppression.provider_stopped);
-        let can_receive = CanReceive::new(&contact, settings.is_some_and(|saved| saved.settings.require_opt_in()));
+        let is_opt_in_required = settings.is_some_and(|saved| saved.settings.require_opt_in());
+        let opt_in = if is_opt_in_required { OptIn::required_of(status) } else { OptIn::NotRequired };
+        let can_receive = CanReceive::new(suppression, opt_in);
         if contact.is_erased() {
             return Self::Erased(ErasedView { id, status, blocked, provider_stopped, can_receive });
         }
@@ -79,8 +82,8 @@ impl ContactView {
 }
 
 impl CanReceive {
-    fn new(contact: &Contact, require_opt_in: bool) -> Self {
-        let may = |category| contact.can_receive(category, require_opt_in);
+    fn new(suppression: Suppression, opt_in: OptIn) -> Self {
+        let may = |category| may_receive(category, suppression, opt_in).is_ok();
         Self {
             marketing: may(Category::Marketing),
             utility: may(Category::Utility),

@@ -10,6 +10,7 @@ mod confirmations;
 mod corpus;
 mod dashboard;
 mod durability;
+mod eligibility;
 mod erasure;
 mod events;
 mod fates;

@@ -1,6 +1,7 @@
 //! Rows become eligible or skipped, in their order.
 
 use consent::contact::Category;
+use consent::eligibility::depends_on_opt_in;
 use memchr::memchr_iter;
 
 use super::batches::{Batch, BatchSize, Batches, WideRow};
@@ -65,7 +66,7 @@ impl Judge {
             return Err(ListError::OpenQuote(line_of(self.line, window.len() - 1, window)));
         }
         self.suppress(window, people.suppressed);
-        if let Some(opted_in) = people.opted_in.filter(|_| self.category == Category::Marketing) {
+        if let Some(opted_in) = people.opted_in.filter(|_| depends_on_opt_in(self.category)) {
             self.demand(window, opted_in);
         }
         if let Some(duplicates) = &mut self.duplicates {
