@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use consent::eligibility::Reason;
 use consent::log::Metric;
 
 /// Lines of the README, at most.
@@ -62,7 +63,7 @@ impl Repository {
     }
 
     fn documents(&self) -> Vec<Document> {
-        self.files.iter().filter(|file| file.ends_with(".md")).map(|file| Document::read(file)).collect()
+        self.files.iter().filter(|file| has_extension(file, "md")).map(|file| Document::read(file)).collect()
     }
 
     /// Whether a code span names a path of this repository, so that it has to exist.
@@ -179,6 +180,10 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
+fn has_extension(file: &str, extension: &str) -> bool {
+    Path::new(file).extension().is_some_and(|found| found == extension)
+}
+
 /// A path from a folder, with its `.` and `..` parts resolved.
 fn joined(folder: &str, path: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
@@ -234,8 +239,8 @@ fn routes() -> Vec<(String, Option<String>)> {
     for (_, lines) in resources("AWS::Serverless::Function") {
         for event in lines.split(|line| line == "Type: HttpApi").skip(1) {
             let (method, path) = (field(event, "Method").unwrap(), field(event, "Path").unwrap());
-            let scopes = event.iter().take_while(|line| !line.starts_with("Type:"));
-            let scope = scopes.filter_map(|line| line.strip_prefix("AuthorizationScopes: [")).next();
+            let mut scopes = event.iter().take_while(|line| !line.starts_with("Type:"));
+            let scope = scopes.find_map(|line| line.strip_prefix("AuthorizationScopes: ["));
             if path.starts_with('/') {
                 routes.push((format!("{method} {path}"), scope.map(|scope| scope.trim_end_matches(']').to_owned())));
             }
@@ -347,8 +352,10 @@ fn the_routes_of_the_template_are_described_with_their_scopes_and_no_others() {
 fn every_term_of_the_glossary_is_called_so_in_the_code() {
     let files = Repository::read().files.into_iter();
     let files = files.filter(|file| file.starts_with("shared/src/") || file.starts_with("functions/"));
-    let code: String =
-        files.filter(|file| file.ends_with(".rs")).map(|file| fs::read_to_string(root().join(file)).unwrap()).collect();
+    let code: String = files
+        .filter(|file| has_extension(file, "rs"))
+        .map(|file| fs::read_to_string(root().join(file)).unwrap())
+        .collect();
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let names: BTreeSet<&str> = code.split(|c| !is_name(c)).collect();
     let architecture = Document::read("docs/architecture.md");
@@ -358,6 +365,14 @@ fn every_term_of_the_glossary_is_called_so_in_the_code() {
     let gone: Vec<&str> = spans.flat_map(|span| span.split("::")).filter(|name| !names.contains(name)).collect();
     assert!(terms.len() > 40, "the glossary has {} terms", terms.len());
     assert!(gone.is_empty(), "names that the code does not have: {gone:?}");
+}
+
+#[test]
+fn the_reasons_to_skip_are_described_in_their_order() {
+    let campaigns = Document::read("docs/campaigns.md");
+    let rows = campaigns.section("### Reasons to skip").into_iter().filter_map(|line| line.strip_prefix("| `"));
+    let described: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    assert_eq!(described, Reason::ALL.map(Reason::as_str), "the document on the left, the code on the right");
 }
 
 #[test]
