@@ -6,11 +6,9 @@ Needs Java and npm besides the tools of `.ci/requirements.txt`, and expects `car
 """
 
 import datetime
-import difflib
 import ipaddress
 import os
 import pathlib
-import re
 import shutil
 import signal
 import socket
@@ -25,12 +23,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from servers import HOST, ROOT, Server, is_open
+from tours import LONG_TOUR, SHORT_TOUR, binary, take
 
 PACKAGE = "amplify-dynamodb-simulator@2.9.30"
 FOLDER = ROOT / ".venv" / "dynamodb-local"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
-# Times are those of the day.
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 passed = failed = 0
 
@@ -124,43 +121,6 @@ class Front:
             pass
 
 
-# Where each tour stands: the file, and the headings that it begins with and ends before.
-SHORT_TOUR = ("README.md", "\n## Tour\n", "\n## Test\n")
-LONG_TOUR = ("docs/tour.md", "# The long tour\n", "\n## The binaries themselves\n")
-
-
-def tour(place, api):
-    """The commands of a tour and what they print, block by block."""
-    file, begin, end = place
-    text = (ROOT / file).read_text(encoding="utf-8")
-    text = text[text.index(begin) : text.index(end)]
-    blocks = re.findall(r"^```(sh)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    commands = [index for index, (kind, _) in enumerate(blocks) if kind == "sh"]
-    for index in commands:
-        printed = blocks[index + 1] if index + 1 < len(blocks) else ("sh", "")
-        shell = blocks[index][1].replace("http://127.0.0.1:3000", api)
-        yield shell, None if printed[0] == "sh" else printed[1]
-
-
-def take_tour(place, api):
-    """What each block prints, beside what the document says."""
-    steps = list(tour(place, api))
-    script = "\n".join(f"{shell}\nprintf '\\0'" for shell, _ in steps)
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
-    printed = done.stdout.split("\0")
-    for (shell, wanted), found in zip(steps, printed, strict=False):
-        if wanted is None:
-            continue
-        wanted, found = (TIME.sub("<time>", text).split("\n") for text in (wanted, found))
-        print(*(f"     {line[:160]}" for line in found if line), sep="\n")
-        check(
-            f"{place[0]}: {shell.strip().splitlines()[0][:70]}",
-            wanted == found,
-            "\n" + "\n".join(difflib.unified_diff(wanted, found)),
-        )
-    check(f"{place[0]}: all of the tour was taken", len(printed) == len(steps) + 1, done.stderr)
-
-
 def scenario(what, variables, https, place, logs):
     """Starts the vendor's engine and the local run together, so that its first call finds it cold. Takes a tour there or,
     where `place` is None, has one customer opt out."""
@@ -197,14 +157,13 @@ def scenario(what, variables, https, place, logs):
             endpoint, environment = f"https://{HOST}:{front.port}", [f"SSL_CERT_FILE={front.authority}"]
         environment += [f"{name}={value}" for name, value in variables.items()]
         unset = [part for name in os.environ if name.startswith("AWS_") for part in ("-u", name)]
-        binary = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "local"
         server = Server(
             f"local-{port}",
             [
                 "env",
                 *unset,
                 *environment,
-                str(binary),
+                str(binary()),
                 "--api",
                 f"{HOST}:0",
                 "--s3",
@@ -218,7 +177,7 @@ def scenario(what, variables, https, place, logs):
         print(f"---- {what}: {endpoint}, ready after {time.monotonic() - begun:.1f} s ----")
         api = next(line.split()[1] for line in server.lines if line.startswith("api "))
         if place:
-            take_tour(place, api)
+            take(place, api, check)
         else:
             stop = subprocess.run(
                 [
