@@ -224,13 +224,13 @@ impl Contact {
     /// The tombstone of a contact that is erased: the times of what restricts and frees, and the time of the erasure.
     #[must_use]
     pub fn erased(&self, at: Time) -> Self {
-        Self { status_changed_at: Some(at), source: Some(Source::Erased), ..self.remains() }
+        Self { status_changed_at: Some(at), source: Some(Source::Erased), ..self.consent_state() }
     }
 
-    /// What a person leaves behind at an id that it gives up: what stands about consent, block and provider stop, and
-    /// nothing of the person.
+    /// The state of consent, block and provider stop, without anything of the person. It stays at an id that the person
+    /// leaves.
     #[must_use]
-    pub fn remains(&self) -> Self {
+    pub fn consent_state(&self) -> Self {
         Self {
             opt_out: self.opt_out,
             block: self.block,
@@ -247,7 +247,7 @@ impl Contact {
             opt_out: self.opt_out.standing(),
             block: self.block.standing(),
             provider_stop: self.provider_stop.standing(),
-            ..self.remains()
+            ..self.consent_state()
         }
     }
 
@@ -259,7 +259,7 @@ impl Contact {
             opt_out: worst(self.opt_out),
             block: worst(self.block),
             provider_stop: worst(self.provider_stop),
-            ..self.remains()
+            ..self.consent_state()
         }
     }
 
@@ -275,6 +275,12 @@ impl Contact {
             provider_stop: self.provider_stop.as_of(time),
             ..self.clone()
         }
+    }
+
+    /// Whether the person has left an id.
+    #[must_use]
+    pub fn has_left(&self, id: &ContactId) -> bool {
+        self.left.iter().any(|left| left.id == *id)
     }
 
     /// Notes that the person has left an id, which it may have left before.

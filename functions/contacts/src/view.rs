@@ -67,7 +67,7 @@ impl ContactView {
         }
         Self::Person(Box::new(PersonView {
             phone: contact.phone.or_else(|| id.as_str().strip_prefix('+').map(str::to_owned)),
-            user_id: contact.user_id.map(UserId::into).or_else(|| (!id.is_phone()).then(|| id.to_string())),
+            user_id: contact.user_id.or_else(|| id.user_id().cloned()).map(UserId::into),
             name: contact.name,
             status,
             status_changed_at: contact.status_changed_at.map(Rfc3339),

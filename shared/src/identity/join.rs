@@ -1,77 +1,96 @@
-//! What stands about two contacts that turn out to be one person.
+//! The contact that two contacts of one person become.
 
 use crate::contact::{Contact, Latch, LeftId, Source};
 use crate::time::Time;
 
-/// Joins two contacts: of each field the stricter state stands, and what that tightens counts as an event of the time
-/// `at`, when it was learnt. Says whether anything was tightened for somebody of whom something was known.
-pub(super) fn join(one: &Contact, other: &Contact, at: Time) -> (Contact, bool) {
-    let met = one.is_known() && other.is_known();
-    let opt_out = stricter(one.opt_out, other.opt_out, met, at);
-    let block = stricter(one.block, other.block, met, at);
-    let provider_stop = stricter(one.provider_stop, other.provider_stop, met, at);
-    let differs = |latch: fn(&Contact) -> Latch| met && latch(one).holds() != latch(other).holds();
-    let opted_out_anew = differs(|contact| contact.opt_out);
-    let tightened = opted_out_anew || differs(|contact| contact.block) || differs(|contact| contact.provider_stop);
-
-    let newest_opt_in = if one.opt_out.lifted >= other.opt_out.lifted { one } else { other };
-    let shown = teller(one, other);
-    let mut joined = Contact {
-        opt_out,
-        block,
-        provider_stop,
-        opted_in_explicitly: one.opted_in_explicitly || other.opted_in_explicitly,
-        opted_in_by_staff: newest_opt_in.opted_in_by_staff,
-        unheeded_opt_out_at: one.unheeded_opt_out_at.max(other.unheeded_opt_out_at),
-        status_changed_at: shown.status_changed_at,
-        source: shown.source,
-        left: left(one, other),
-        name: other.name.clone().or_else(|| one.name.clone()),
-        other_reasons: other_reasons(one, other),
-        other: one.other.clone().into_iter().chain(other.other.clone()).collect(),
-        ..Contact::default()
-    };
-    if opted_out_anew {
-        joined.status_changed_at = Some(at);
-        joined.source = Some(Source::Merge);
-        joined.unheeded_opt_out_at = None;
-    }
-    (joined, tightened)
+/// Two contacts that turn out to be one person's.
+#[derive(Clone, Copy)]
+pub(super) struct Pair<'a> {
+    pub(super) from: &'a Contact,
+    /// The one whose name is shown.
+    pub(super) into: &'a Contact,
 }
 
-/// The latch that holds where either does, whatever is newer.
-fn stricter(one: Latch, other: Latch, met: bool, at: Time) -> Latch {
-    let mut joined = Latch { set: one.set.max(other.set), lifted: one.lifted.max(other.lifted) };
-    if one.holds() != other.holds() && (met || !joined.holds()) {
-        joined.set_at(at.max(joined.lifted.unwrap_or(at)));
-    }
-    joined
+/// The contact that two have become.
+pub(super) struct Joined {
+    pub(super) contact: Contact,
+    /// Whether one of the two was known and is restricted further than before.
+    pub(super) tightened: bool,
 }
 
-/// The contact of the two that tells when and why the status became what it is: the one that was opted out where only one
-/// was, else the newer. What was erased tells nothing where anything else is known.
-fn teller<'a>(one: &'a Contact, other: &'a Contact) -> &'a Contact {
-    let rank = |contact: &Contact| {
-        (contact.is_known(), !contact.is_erased(), contact.opt_out.holds(), contact.status_changed_at)
-    };
-    if rank(one) >= rank(other) { one } else { other }
-}
-
-/// The reasons of a later version that either has, each once.
-fn other_reasons(one: &Contact, other: &Contact) -> String {
-    let more = one.other_reasons.chars().filter(|letter| !other.other_reasons.contains(*letter));
-    other.other_reasons.chars().chain(more).collect()
-}
-
-fn left(one: &Contact, other: &Contact) -> Vec<LeftId> {
-    let mut left = one.left.clone();
-    for LeftId { id, until } in &other.left {
-        match left.iter_mut().find(|there| there.id == *id) {
-            Some(there) => there.until = there.until.max(*until),
-            None => left.push(LeftId { id: id.clone(), until: *until }),
+impl<'a> Pair<'a> {
+    /// Takes the stricter state of each field. A restriction that only one of two known contacts had counts as an event of
+    /// the time `at`, when it was learnt that they are one person's.
+    pub(super) fn join(self, at: Time) -> Joined {
+        let Self { from, into } = self;
+        let differs = |latch: fn(&Contact) -> Latch| self.both_known() && latch(from).holds() != latch(into).holds();
+        let opted_out_anew = differs(|contact| contact.opt_out);
+        let tightened = opted_out_anew || differs(|contact| contact.block) || differs(|contact| contact.provider_stop);
+        let newest_opt_in = if from.opt_out.lifted >= into.opt_out.lifted { from } else { into };
+        let shown = self.status_source();
+        let mut contact = Contact {
+            opt_out: self.stricter(|contact| contact.opt_out, at),
+            block: self.stricter(|contact| contact.block, at),
+            provider_stop: self.stricter(|contact| contact.provider_stop, at),
+            opted_in_explicitly: from.opted_in_explicitly || into.opted_in_explicitly,
+            opted_in_by_staff: newest_opt_in.opted_in_by_staff,
+            unheeded_opt_out_at: from.unheeded_opt_out_at.max(into.unheeded_opt_out_at),
+            status_changed_at: shown.status_changed_at,
+            source: shown.source,
+            left: self.left(),
+            name: into.name.clone().or_else(|| from.name.clone()),
+            other_reasons: self.other_reasons(),
+            other: from.other.clone().into_iter().chain(into.other.clone()).collect(),
+            ..Contact::default()
+        };
+        if opted_out_anew {
+            contact.status_changed_at = Some(at);
+            contact.source = Some(Source::Merge);
+            contact.unheeded_opt_out_at = None;
         }
+        Joined { contact, tightened }
     }
-    left
+
+    fn both_known(self) -> bool {
+        self.from.is_known() && self.into.is_known()
+    }
+
+    /// The latch that holds where either contact's does, whichever is newer.
+    fn stricter(self, latch: fn(&Contact) -> Latch, at: Time) -> Latch {
+        let (from, into) = (latch(self.from), latch(self.into));
+        let mut joined = Latch { set: from.set.max(into.set), lifted: from.lifted.max(into.lifted) };
+        if from.holds() != into.holds() && (self.both_known() || !joined.holds()) {
+            joined.set_at(at.max(joined.lifted.unwrap_or(at)));
+        }
+        joined
+    }
+
+    /// The contact that tells when and why the status last changed: the one that is opted out where only one is, else the
+    /// newer. An erased contact tells it only where nothing else is known.
+    fn status_source(self) -> &'a Contact {
+        let rank = |contact: &Contact| {
+            (contact.is_known(), !contact.is_erased(), contact.opt_out.holds(), contact.status_changed_at)
+        };
+        if rank(self.from) >= rank(self.into) { self.from } else { self.into }
+    }
+
+    /// The reasons of a later version that either contact has, each once.
+    fn other_reasons(self) -> String {
+        let into = &self.into.other_reasons;
+        into.chars().chain(self.from.other_reasons.chars().filter(|letter| !into.contains(*letter))).collect()
+    }
+
+    /// The ids that either person has left, each until the later of two times.
+    fn left(self) -> Vec<LeftId> {
+        let mut left = self.from.left.clone();
+        for other in &self.into.left {
+            match left.iter_mut().find(|known| known.id == other.id) {
+                Some(known) => known.until = known.until.max(other.until),
+                None => left.push(other.clone()),
+            }
+        }
+        left
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +100,11 @@ mod tests {
 
     fn at(millis: i64) -> Time {
         Time::from_millis(millis)
+    }
+
+    fn join(from: &Contact, into: &Contact, when: Time) -> (Contact, bool) {
+        let Joined { contact, tightened } = Pair { from, into }.join(when);
+        (contact, tightened)
     }
 
     fn contact(opted_out: Option<i64>, opted_in: Option<i64>) -> Contact {

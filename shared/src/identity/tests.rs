@@ -1,124 +1,15 @@
-//! People under two ids, numbers that change hands, and news that comes late, played on places in memory.
+//! People under two ids, numbers that change hands, and news that comes late, played on records in memory.
+
+mod random_lives;
+mod table;
 
 use super::*;
-use crate::contact::Source;
-use crate::event::{HistoryKey, Kind};
-use crate::id::EventId;
+use table::{Table, id_of, time};
 
 const P: &str = "+14155550100";
 const Q: &str = "+14155550101";
 const B: &str = "US.1";
 const C: &str = "US.2";
-
-#[derive(Default)]
-struct Table {
-    places: IdRecords,
-    /// Ids that were looked up one after the other, besides those that updates named.
-    followed: usize,
-    tightened: bool,
-}
-
-impl Table {
-    /// An update at a second: `said` is `STOP`, `START` or anything else.
-    fn says(&mut self, ids: &[&str], second: i64, said: &str) -> ContactId {
-        let (kind, millis) = match said {
-            "STOP" => (Some(Kind::OptOut), second * 1000 + 999),
-            "START" => (Some(Kind::OptIn), second * 1000),
-            _ => (None, second * 1000 + 999),
-        };
-        let joins_at = time(if said == "START" { millis - 1 } else { millis });
-        let sighting = Sighting { ids: ids_of(ids), moved_to: None, at: Some(time(second * 1000)), joins_at };
-        self.play(&sighting, kind.map(|kind| event(kind, time(millis))).as_ref())
-    }
-
-    /// The news, at a second, that whoever had an id has others now.
-    fn moves(&mut self, from: &[&str], to: &[&str], second: i64) -> ContactId {
-        let sighting = Sighting {
-            ids: ids_of(from),
-            moved_to: Some(ids_of(to)),
-            at: Some(time(second * 1000)),
-            joins_at: time(second * 1000 + 999),
-        };
-        self.play(&sighting, None)
-    }
-
-    fn play(&mut self, sighting: &Sighting, event: Option<&Event>) -> ContactId {
-        for id in sighting.named() {
-            self.places.entry(id.clone()).or_default();
-        }
-        let person = self.find(sighting);
-        self.tightened = person.tightened;
-        let mut contact = person.contact.clone();
-        if let Some(event) = event {
-            advance(&mut contact, event);
-        }
-        let after = person.places(&contact, event);
-        self.places.extend(after);
-        person.id().clone()
-    }
-
-    fn find(&mut self, sighting: &Sighting) -> Person {
-        loop {
-            match identify(sighting, &self.places) {
-                Ok(person) => return person,
-                Err(MissingRecord(id)) => {
-                    self.followed += 1;
-                    self.places.insert(id, IdRecord::default());
-                }
-            }
-        }
-    }
-
-    /// What an erasure leaves in the place of an id.
-    fn erase(&mut self, id: &str, second: i64) {
-        let erased_until = time(second * 1000 + 999);
-        let tombstone = self.person(id).contact.erased(erased_until);
-        let now = IdState::Erased(Box::new(tombstone));
-        self.places.insert(id_of(id), IdRecord { erased_until: Some(erased_until), now, ..IdRecord::default() });
-    }
-
-    fn person(&mut self, id: &str) -> Person {
-        self.places.entry(id_of(id)).or_default();
-        self.find(&Sighting::of(id_of(id)))
-    }
-
-    /// Where the contact is that an id leads to, and why it is suppressed.
-    fn shows(&mut self, id: &str) -> (String, String) {
-        let person = self.person(id);
-        (person.id().to_string(), person.contact.suppression().letters())
-    }
-
-    /// What the suppression list has to say of an id.
-    fn listed(&self, id: &str) -> String {
-        let suppression = match &self.places[&id_of(id)].now {
-            IdState::Vacant(remains) => remains.suppression(),
-            IdState::Contact(contact) => contact.suppression(),
-            IdState::Erased(tombstone) => tombstone.suppression(),
-            IdState::Link(to) => match &self.places[to].now {
-                IdState::Contact(contact) => contact.suppression(),
-                _ => panic!("a link that leads to no contact"),
-            },
-        };
-        suppression.letters()
-    }
-}
-
-fn id_of(text: &str) -> ContactId {
-    text.parse().unwrap()
-}
-
-fn ids_of(texts: &[&str]) -> Ids {
-    let ids = texts.iter().map(|text| Ids::from(id_of(text)));
-    ids.fold(Ids::default(), |all, one| Ids { phone: all.phone.or(one.phone), user: all.user.or(one.user) })
-}
-
-fn time(millis: i64) -> Time {
-    Time::from_millis(millis)
-}
-
-pub(super) fn event(kind: Kind, at: Time) -> Event {
-    Event::new(kind, Source::Keyword, "customer", HistoryKey { time: at, id: EventId::unique() }, at, at)
-}
 
 #[test]
 fn whoever_is_seen_under_both_ids_is_one_person_under_the_number() {
@@ -225,9 +116,9 @@ fn the_same_news_twice_changes_nothing_more() {
     table.says(&[P, B], 1, "STOP");
     table.moves(&[P], &[Q], 10);
     table.says(&[Q], 20, "START");
-    let before = table.places.clone();
+    let before = table.records.clone();
     table.moves(&[P], &[Q], 10);
-    assert_eq!(table.places, before);
+    assert_eq!(table.records, before);
 }
 
 #[test]
@@ -352,21 +243,15 @@ fn who_was_erased_stays_suppressed_under_ids_that_come_up_later() {
 }
 
 #[test]
-fn stretches_part_the_history_of_an_id_between_its_holders() {
+fn history_spans_part_the_history_of_an_id_between_its_holders() {
     let mut table = Table::default();
     table.says(&[P, B], 1, "STOP");
     table.moves(&[P], &[Q], 10);
     table.says(&[P, C], 20, "START");
     let holders = |table: &mut Table, at| -> Vec<&str> {
-        let history_spans = [Q, P].map(|id| table.person(id).history_spans());
-        let holds =
-            |history_spans: &[HistorySpan]| history_spans.iter().any(|part| part.id == id_of(P) && part.holds(at));
-        [Q, P]
-            .into_iter()
-            .zip(history_spans)
-            .filter(|(_, history_spans)| holds(history_spans))
-            .map(|(id, _)| id)
-            .collect()
+        let spans = [Q, P].map(|id| table.person(id).history_spans());
+        let holds = |spans: &[HistorySpan]| spans.iter().any(|part| part.id == id_of(P) && part.holds(at));
+        [Q, P].into_iter().zip(spans).filter(|(_, spans)| holds(spans)).map(|(id, _)| id).collect()
     };
     assert_eq!(holders(&mut table, time(10_999)), [Q]);
     assert_eq!(holders(&mut table, time(11_000)), [P]);
@@ -376,7 +261,7 @@ fn stretches_part_the_history_of_an_id_between_its_holders() {
 fn links_are_found_with_one_more_look() {
     let mut table = Table::default();
     table.says(&[P, B], 1, "hello");
-    let known = table.places.clone();
+    let known = table.records.clone();
     let mut read = IdRecords::from([(id_of(B), known[&id_of(B)].clone())]);
     let sighting = Sighting::then(id_of(B), time(9000));
     assert_eq!(identify(&sighting, &read).unwrap_err(), MissingRecord(id_of(P)));
@@ -396,8 +281,8 @@ fn whoever_comes_back_to_a_number_after_two_others_is_not_forgotten_by_late_news
     table.says(&[P], 35, "STOP");
     table.says(&[P], 5, "START");
     assert_eq!(table.listed(P), "O");
-    let history_spans = table.person(P).history_spans();
-    assert_eq!(history_spans.iter().filter(|stretch| stretch.id == id_of(P)).count(), 1, "{history_spans:?}");
+    let spans = table.person(P).history_spans();
+    assert_eq!(spans.iter().filter(|span| span.id == id_of(P)).count(), 1, "{spans:?}");
 }
 
 #[test]
@@ -467,7 +352,7 @@ fn two_who_had_a_number_between_others_leave_no_contact_behind() {
     table.says(&[P, C], 30, "hello");
     table.says(&[B], 50, "STOP");
     assert_eq!(table.shows(B).1, "O");
-    assert!(!matches!(table.places[&id_of(P)].now, IdState::Contact(_)), "a second contact of whoever goes by {B}");
+    assert!(!matches!(table.records[&id_of(P)].now, IdState::Contact(_)), "a second contact of whoever goes by {B}");
 }
 
 #[test]

@@ -162,7 +162,7 @@ impl TenantStore {
         due: Time,
     ) -> Result<(Vec<TransactWriteItem>, ReadSet), StoreError> {
         let entry = decision.entry.as_ref();
-        let after = person.places(&decision.contact, decision.heeded.as_ref());
+        let after = person.records(&decision.contact, decision.heeded.as_ref());
         // Whatever goes into the history of a contact counts its version up, so that an erasure misses none of it.
         let counted = entry.or(decision.merge.as_ref()).map(|_| person.id().clone()).into_iter().collect();
         let rewrite = self.rewrite(known, &after, &counted, due)?;

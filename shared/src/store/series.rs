@@ -94,7 +94,7 @@ impl TenantStore {
                     continue;
                 }
             };
-            let after = person.places(&decision.contact, decision.heeded.as_ref());
+            let after = person.records(&decision.contact, decision.heeded.as_ref());
             meanwhile.assume(&after);
             pending.after.extend(after);
             let entries = [&decision.entry, &decision.merge].into_iter().flatten();

@@ -186,7 +186,7 @@ impl<'a> Batch<'a> {
             return None;
         }
         let (shard, ids) = self.in_shard.iter().max_by_key(|(_, ids)| ids.len())?;
-        let entry = ENTRY_BYTES[usize::from(ids.iter().any(|id| !id.is_phone()))];
+        let entry = ENTRY_BYTES[usize::from(ids.iter().any(|id| matches!(id, ContactId::User(_))))];
         let most = (self.lookup_units() * PROBE_SHARE).max(1.0);
         #[expect(clippy::cast_possible_truncation, reason = "a few hundred thousand at most, and cut off anyway")]
         let limit = (most * UNIT_BYTES / entry) as i32;

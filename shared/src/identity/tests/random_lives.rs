@@ -1,21 +1,24 @@
 //! Random lives of people and their ids, told to the system late and out of order.
 //!
 //! People hold numbers and user ids for a time, say things, and move. What is told of that is delivered in any order.
-//! After every delivery the places must be sound and the suppression list must be what they imply; after all of them,
+//! After every delivery the records must be sound and the suppression list must be what they imply; after all of them,
 //! nobody whose newest own wish is to stop may be eligible under an id that is theirs, if telling the same in order
 //! would have kept them out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::tests::event;
-use super::*;
+use super::table::event;
 use crate::contact::Suppression;
+use crate::decision::advance;
 use crate::event::Kind;
+use crate::id::ContactId;
+use crate::identity::{IdRecord, IdRecords, IdState, Ids, MissingRecord, Sighting, identify};
+use crate::time::Time;
 
-/// Something that is told.
+/// An update that the system gets.
 #[derive(Clone, Debug)]
-struct Told {
+struct Update {
     ids: Ids,
     to: Option<Ids>,
     second: i64,
@@ -24,15 +27,15 @@ struct Told {
 
 #[derive(Clone, Default)]
 struct World {
-    places: IdRecords,
+    records: IdRecords,
     listed: BTreeMap<ContactId, Suppression>,
 }
 
-fn listed<'a>(places: impl Iterator<Item = (&'a ContactId, &'a IdRecord)>) -> BTreeMap<ContactId, Suppression> {
+fn listed<'a>(records: impl Iterator<Item = (&'a ContactId, &'a IdRecord)>) -> BTreeMap<ContactId, Suppression> {
     let mut listed = BTreeMap::new();
-    for (id, place) in places {
-        match &place.now {
-            IdState::Vacant(remains) => drop(listed.insert(id.clone(), remains.suppression())),
+    for (id, record) in records {
+        match &record.now {
+            IdState::Vacant(left) => drop(listed.insert(id.clone(), left.suppression())),
             IdState::Erased(tombstone) => drop(listed.insert(id.clone(), tombstone.suppression())),
             IdState::Contact(contact) => {
                 let linked = contact.user_id.as_ref().map(ContactId::from);
@@ -46,33 +49,33 @@ fn listed<'a>(places: impl Iterator<Item = (&'a ContactId, &'a IdRecord)>) -> BT
 }
 
 impl World {
-    /// Tells something, and writes what the store would.
-    fn hear(&mut self, told: &Told) -> Result<(), String> {
-        let at = Time::from_millis(told.second * 1000);
-        let millis = |kind: Kind| told.second * 1000 + if kind.restricts() { 999 } else { 0 };
-        let joins = match told.said {
-            Some(Kind::OptIn) => told.second * 1000 - 1,
-            _ => told.second * 1000 + 999,
+    /// Applies an update, and writes what the store would.
+    fn apply(&mut self, update: &Update) -> Result<(), String> {
+        let at = Time::from_millis(update.second * 1000);
+        let millis = |kind: Kind| update.second * 1000 + if kind.restricts() { 999 } else { 0 };
+        let joins = match update.said {
+            Some(Kind::OptIn) => update.second * 1000 - 1,
+            _ => update.second * 1000 + 999,
         };
         let sighting = Sighting {
-            ids: told.ids.clone(),
-            moved_to: told.to.clone(),
+            ids: update.ids.clone(),
+            moved_to: update.to.clone(),
             at: Some(at),
             joins_at: Time::from_millis(joins),
         };
         let person = loop {
-            match identify(&sighting, &self.places) {
+            match identify(&sighting, &self.records) {
                 Ok(person) => break person,
-                Err(MissingRecord(id)) => drop(self.places.insert(id, IdRecord::default())),
+                Err(MissingRecord(id)) => drop(self.records.insert(id, IdRecord::default())),
             }
         };
-        let said = told.said.map(|kind| event(kind, Time::from_millis(millis(kind))));
+        let said = update.said.map(|kind| event(kind, Time::from_millis(millis(kind))));
         let mut contact = person.contact.clone();
         if let Some(event) = &said {
             advance(&mut contact, event);
         }
-        let after = person.places(&contact, said.as_ref());
-        let before = listed(after.keys().filter_map(|id| self.places.get_key_value(id)));
+        let after = person.records(&contact, said.as_ref());
+        let before = listed(after.keys().filter_map(|id| self.records.get_key_value(id)));
         let now = listed(after.iter());
         for id in before.keys().chain(now.keys()) {
             if before.get(id) != now.get(id) {
@@ -82,25 +85,25 @@ impl World {
                 }
             }
         }
-        for (id, place) in after {
+        for (id, record) in after {
             // Nothing stands in the table of nobody who followed nobody.
-            let gone = matches!(place.now, IdState::Vacant(_)) && place.former.is_none();
-            self.places.insert(id, if gone { IdRecord::default() } else { place });
+            let gone = matches!(record.now, IdState::Vacant(_)) && record.former.is_none();
+            self.records.insert(id, if gone { IdRecord::default() } else { record });
         }
         self.sound()
     }
 
     fn sound(&self) -> Result<(), String> {
-        for (id, place) in &self.places {
-            match &place.now {
-                IdState::Link(to) => match self.places.get(to).map(|place| &place.now) {
+        for (id, record) in &self.records {
+            match &record.now {
+                IdState::Link(to) => match self.records.get(to).map(|record| &record.now) {
                     Some(IdState::Contact(contact))
                         if contact.user_id.as_ref().map(ContactId::from).as_ref() == Some(id) => {}
                     there => return Err(format!("the link {id} dangles: {there:?}")),
                 },
                 IdState::Contact(contact) => {
                     if let Some(user) = contact.user_id.as_ref().map(ContactId::from) {
-                        let there = self.places.get(&user).map(|place| &place.now);
+                        let there = self.records.get(&user).map(|record| &record.now);
                         if there != Some(&IdState::Link(id.clone())) {
                             return Err(format!("{id} goes by {user}, where stands {there:?}"));
                         }
@@ -115,9 +118,9 @@ impl World {
                 IdState::Vacant(_) | IdState::Erased(_) => {}
             }
         }
-        let implied = listed(self.places.iter());
+        let implied = listed(self.records.iter());
         if implied != self.listed {
-            return Err(format!("the list says {:?}, the places {implied:?}", self.listed));
+            return Err(format!("the list says {:?}, the records {implied:?}", self.listed));
         }
         Ok(())
     }
@@ -136,7 +139,7 @@ struct Person {
 }
 
 /// Lives of a few people, in the order of time, and who they are in the end.
-fn lives(random: &mut fastrand::Rng, length: usize, rules: Rules) -> (Vec<Told>, Vec<Person>) {
+fn lives(random: &mut fastrand::Rng, length: usize, rules: Rules) -> (Vec<Update>, Vec<Person>) {
     let phone = |n: usize| -> ContactId { format!("+1415555010{n}").parse().unwrap() };
     let mut users = 0;
     let mut user = || -> ContactId {
@@ -151,9 +154,9 @@ fn lives(random: &mut fastrand::Rng, length: usize, rules: Rules) -> (Vec<Told>,
             had: vec![phone(n)],
         })
         .collect();
-    let mut told = Vec::new();
+    let mut updates = Vec::new();
     let mut second = 0;
-    while told.len() < length {
+    while updates.len() < length {
         second += 10;
         let who = random.usize(..people.len());
         let part = |person: &mut Person, random: &mut fastrand::Rng| match random.u8(..3) {
@@ -181,7 +184,7 @@ fn lives(random: &mut fastrand::Rng, length: usize, rules: Rules) -> (Vec<Told>,
                 people[who].ids.phone = Some(free[random.usize(..free.len())].clone());
                 let new = people[who].ids.phone.clone();
                 people[who].had.extend(new);
-                let news = |from: Option<ContactId>, to: Option<ContactId>| Told {
+                let news = |from: Option<ContactId>, to: Option<ContactId>| Update {
                     ids: from.unwrap().into(),
                     to: Some(to.unwrap().into()),
                     second,
@@ -192,30 +195,30 @@ fn lives(random: &mut fastrand::Rng, length: usize, rules: Rules) -> (Vec<Told>,
                     people[who].ids.user = Some(user());
                 }
                 if renamed || !rules.silent || !people[who].linked || random.bool() {
-                    told.push(news(old.phone, people[who].ids.phone.clone()));
+                    updates.push(news(old.phone, people[who].ids.phone.clone()));
                 }
                 if renamed {
-                    told.push(news(old.user, people[who].ids.user.clone()));
+                    updates.push(news(old.user, people[who].ids.user.clone()));
                 }
                 // Whoever comes to a number writes at once, so that nobody has to guess who had it in between.
-                told.push(Told { ids: people[who].ids.clone(), to: None, second: second + 1, said: None });
+                updates.push(Update { ids: people[who].ids.clone(), to: None, second: second + 1, said: None });
                 people[who].linked = true;
             }
             2 if rules.renames => {
                 let old = people[who].ids.user.replace(user()).unwrap();
                 let to = people[who].ids.user.clone().unwrap().into();
-                told.push(Told { ids: old.into(), to: Some(to), second, said: None });
+                updates.push(Update { ids: old.into(), to: Some(to), second, said: None });
             }
-            3..=4 => told.push(Told { ids: part(&mut people[who], random), to: None, second, said: None }),
+            3..=4 => updates.push(Update { ids: part(&mut people[who], random), to: None, second, said: None }),
             n => {
                 let stops = n % 2 == 0;
                 people[who].newest = Some((second, stops));
                 let said = Some(if stops { Kind::OptOut } else { Kind::OptIn });
-                told.push(Told { ids: part(&mut people[who], random), to: None, second, said });
+                updates.push(Update { ids: part(&mut people[who], random), to: None, second, said });
             }
         }
     }
-    (told, people)
+    (updates, people)
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a rule of its own")]
@@ -233,29 +236,31 @@ struct Rules {
 
 fn try_one(seed: u64, length: usize, rules: Rules) -> Result<(), String> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let (told, people) = lives(&mut random, length, rules);
-    let mut order: Vec<usize> = (0..told.len()).collect();
+    let (updates, people) = lives(&mut random, length, rules);
+    let mut order: Vec<usize> = (0..updates.len()).collect();
     random.shuffle(&mut order);
     let (mut straight, mut mixed) = (World::default(), World::default());
     let mut story = String::new();
-    let show = |told: &Told| {
+    let show = |update: &Update| {
         let ids = |ids: &Ids| ids.iter().map(|id| id.as_str()[id.as_str().len() - 1..].to_owned()).collect::<Vec<_>>();
         let named = |one: &Ids| {
-            let names =
-                one.iter().zip(ids(one)).map(|(id, n)| if id.is_phone() { format!("P{n}") } else { format!("U{n}") });
+            let names = one.iter().zip(ids(one)).map(|(id, n)| match id {
+                ContactId::Phone(_) => format!("P{n}"),
+                ContactId::User(_) => format!("U{n}"),
+            });
             names.collect::<Vec<_>>().join("+")
         };
-        let to = told.to.as_ref().map_or(String::new(), |to| format!(" -> {}", named(to)));
-        format!("{}{to} {:?} @{}; ", named(&told.ids), told.said, told.second)
+        let to = update.to.as_ref().map_or(String::new(), |to| format!(" -> {}", named(to)));
+        format!("{}{to} {:?} @{}; ", named(&update.ids), update.said, update.second)
     };
-    for told in &told {
-        write!(story, "{}", show(told)).unwrap();
-        straight.hear(told).map_err(|error| format!("in order: {story}\n  {error}"))?;
+    for update in &updates {
+        write!(story, "{}", show(update)).unwrap();
+        straight.apply(update).map_err(|error| format!("in order: {story}\n  {error}"))?;
     }
     story.clear();
     for index in order {
-        write!(story, "{}", show(&told[index])).unwrap();
-        mixed.hear(&told[index]).map_err(|error| format!("{story}\n  {error}"))?;
+        write!(story, "{}", show(&updates[index])).unwrap();
+        mixed.apply(&updates[index]).map_err(|error| format!("{story}\n  {error}"))?;
     }
     for person in &people {
         // A late message from a number that somebody left and has again takes the person back to the one in between, until the
@@ -297,7 +302,7 @@ fn failures(recycles: bool, returns: bool, tries: u64) -> String {
 }
 
 #[test]
-fn places_are_sound_and_the_list_agrees_whatever_people_do() {
+fn records_are_sound_and_the_list_agrees_whatever_people_do() {
     assert_eq!(failures(true, true, 400), "");
 }
 

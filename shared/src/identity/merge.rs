@@ -1,0 +1,60 @@
+//! The merge of two persons who turn out to be one.
+
+use super::draft::Draft;
+use super::join::Pair;
+use super::known_person::{Handover, KnownPerson};
+use super::{IdState, Ids, MissingRecord, PreviousHolder};
+use crate::contact::Contact;
+
+/// Two persons who are one. The ids of the second win: where both have a number, or both a user id, the person has left
+/// the first one's.
+pub(super) struct Merge {
+    /// The person under the ids from before.
+    pub(super) from: KnownPerson,
+    /// The person under the ids from then on.
+    pub(super) into: KnownPerson,
+    /// The moment at which the person left the one for the other.
+    pub(super) handover: Handover,
+}
+
+impl Merge {
+    /// Writes the merge into the records, and returns the one person.
+    pub(super) fn apply(self, draft: &mut Draft<'_>) -> Result<KnownPerson, MissingRecord> {
+        let Self { from, into, handover } = self;
+        let ids = Ids {
+            phone: into.ids.phone.clone().or_else(|| from.ids.phone.clone()),
+            user: into.ids.user.clone().or_else(|| from.ids.user.clone()),
+        };
+        let keeps_phone = from.ids.phone.is_none() || from.ids.phone == ids.phone;
+        // Another person may have come to the number since.
+        let brought = if keeps_phone { from.contact.clone() } else { from.contact.as_of(handover.until) };
+        let joined = Pair { from: &brought, into: &into.contact }.join(draft.joins_at);
+        draft.tightened |= joined.tightened;
+        draft.moved = true;
+        let phone = into.contact.phone.clone().or_else(|| from.contact.phone.clone().filter(|_| keeps_phone));
+        let linked_at = match (into.ids == ids, from.ids.phone == ids.phone) {
+            (true, _) => into.linked_at.or(Some(handover.since)),
+            (false, true) => from.linked_at.or(Some(handover.since)),
+            (false, false) => Some(handover.since),
+        };
+        let mut person = KnownPerson { ids, linked_at, contact: Contact { phone, ..joined.contact } };
+        for id in person.ids.iter() {
+            let former = &mut draft.record(id)?.former;
+            // An id that the person had left and has again was that person's all along.
+            let left = person.contact.left.iter().find(|left| left.id == *id).map(|left| left.until);
+            let is_own = |former: &PreviousHolder| {
+                left == Some(former.until) || from.goes_by(&former.to) || into.goes_by(&former.to)
+            };
+            *former = former.take().filter(|former| !is_own(former));
+            person.contact.left.retain(|left| left.id != *id);
+        }
+        for id in from.ids.iter().filter(|id| !person.ids.contain(id)) {
+            let to = person.ids.first().unwrap_or(id).clone();
+            let record = draft.record(id)?;
+            record.former = Some(PreviousHolder { to, until: handover.until });
+            record.now = IdState::Vacant(Box::new(from.contact.consent_state()));
+            person.contact.leave(id, handover.until);
+        }
+        Ok(person)
+    }
+}

@@ -1,0 +1,25 @@
+//! The news is the newest that is known of both ids.
+
+use crate::identity::MissingRecord;
+use crate::identity::draft::Draft;
+use crate::identity::known_person::{Handover, KnownPerson};
+use crate::identity::merge::Merge;
+
+/// The mover goes by the new ids, and a person known there is the same. The old id keeps its restrictions and the time of
+/// the change.
+///
+/// `P STOP @1`, then `P moved to Q @10`: one contact under Q, opted out, and P stays out for its next holder.
+pub(super) struct Moved {
+    /// The holder of the old ids.
+    pub(super) mover: KnownPerson,
+    /// The holder of the new ids, who may be new.
+    pub(super) holder: KnownPerson,
+    pub(super) handover: Handover,
+}
+
+impl Moved {
+    pub(super) fn apply(self, draft: &mut Draft<'_>) -> Result<KnownPerson, MissingRecord> {
+        let Self { mover, holder, handover } = self;
+        Merge { from: mover, into: holder, handover }.apply(draft)
+    }
+}
