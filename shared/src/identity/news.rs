@@ -27,6 +27,7 @@ pub(super) struct News<'a> {
 }
 
 /// The cases of news, each with all that it needs.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Case {
     AlreadyMoved(KnownPerson),
     CameLater(CameLater),
