@@ -133,9 +133,11 @@ mod tests {
         may_receive(category, contact.suppression(), opt_in)
     }
 
+    type Answer = Result<(), Reason>;
+
     /// The rule once more, as a table of the letters of the suppression list: what marketing says where no opt-in is missing,
     /// and what all other categories say.
-    const TABLE: [(&str, Result<(), Reason>, Result<(), Reason>); 8] = [
+    const TABLE: [(&str, Answer, Answer); 8] = [
         ("", Ok(()), Ok(())),
         ("O", Err(Reason::OptedOut), Ok(())),
         ("P", Err(Reason::ProviderStopped), Ok(())),
