@@ -1,6 +1,8 @@
 //! The program `local` with another DynamoDB: over HTTP and HTTPS, with and without credentials in the environment, and
 //! however slowly the endpoint begins.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

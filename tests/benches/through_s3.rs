@@ -3,7 +3,9 @@
 //!
 //! Against `filter-list`, from file to file, it shows what transfer takes, and what memory S3's client needs.
 
-#[path = "../../functions/campaign-filter/benches/data/mod.rs"]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+#[path = "../../functions/campaign-filter/benches/list/data.rs"]
 mod data;
 
 use std::process::Command;

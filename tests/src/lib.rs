@@ -5,6 +5,7 @@
     clippy::missing_errors_doc,
     clippy::must_use_candidate,
     clippy::return_self_not_must_use,
+    clippy::unwrap_used,
     reason = "for tests, where a panic is the way to say that something is wrong"
 )]
 

@@ -1,5 +1,7 @@
 //! The documents in Markdown: what they name exists, and what they have to describe is there.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

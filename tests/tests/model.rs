@@ -10,6 +10,8 @@
 //!
 //! A history that fails is printed in as few steps as can be found, with the line that plays it again.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 use std::env;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -2,7 +2,7 @@
 //!
 //! `generate-list csv|jsonl ROWS REPEATED-PER-THOUSAND LIST` or `generate-list suppressed COUNT LIST`.
 
-#[path = "../benches/data/mod.rs"]
+#[path = "../benches/list/data.rs"]
 mod data;
 
 use std::error::Error;

@@ -1,5 +1,7 @@
 //! Lists in any format, cut into blocks anywhere, against a reading of the same rules that is as plain as can be.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 mod plain;
 
 use std::collections::{HashMap, HashSet};

@@ -1,6 +1,8 @@
 //! What is refused before the table is asked: requests without a tenant, paths and methods that are none, and requests that
 //! the function would read as others than API Gateway checked.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 use aws_sdk_dynamodb::config::BehaviorVersion;
 use axum::body::Body;
 use axum::http::StatusCode;

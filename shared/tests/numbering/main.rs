@@ -2,6 +2,8 @@
 //!
 //! What its rules call valid has to be read in every spelling, and what has an impossible length by its rules has to be refused.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 mod pattern;
 
 use std::collections::{BTreeMap, BTreeSet};

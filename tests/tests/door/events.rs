@@ -1,8 +1,8 @@
 //! The events in `events/`: each is delivered as it stands to the function that its name begins with, and what comes of it
 //! is compared with `snapshots/`: the answer and, of WhatsApp's updates, what the table holds afterwards and what was counted.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, panic};
 
 use axum::http::{Method, StatusCode};
 use consent::time::Time;
@@ -28,14 +28,22 @@ async fn every_event_is_answered_as_before() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
+    let mut differing = Vec::new();
     for path in &files {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let event = fs::read_to_string(path).unwrap();
         let answer = answer(name, event).await;
-        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_json_snapshot!(name, answer);
+        // One that differs is shown, and does not keep the others from being compared.
+        let compared = panic::catch_unwind(|| {
+            insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+                insta::assert_json_snapshot!(name, answer);
+            });
         });
+        if compared.is_err() {
+            differing.push(name);
+        }
     }
+    assert!(differing.is_empty(), "{} events differ from their snapshots: {differing:?}", differing.len());
     for function in ROUTED.iter().chain(&INVOKED) {
         assert!(files.iter().any(|path| is_of(path.file_stem().unwrap().to_str().unwrap(), function)), "{function}");
     }
