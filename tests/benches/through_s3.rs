@@ -40,7 +40,7 @@ async fn compare(rows: u64, suppressed: u64) {
     println!("{rows} rows, {suppressed} suppressed");
     for (format, name) in [(Format::Csv, "csv"), (Format::Jsonl, "jsonl")] {
         let mut list = Vec::new();
-        data::list(format, rows, 2, &mut list).unwrap();
+        data::list(format, data::ListSize { rows, repeated: 2 }, &mut list).unwrap();
         let location = Location { bucket: local::BUCKET.to_owned(), key: format!("demo/in.{name}") };
         let mut upload = Objects::new(world.system.s3().clone()).upload(location);
         upload.write(&mut list).await.unwrap();

@@ -13,10 +13,10 @@ use campaign_filter::list::{
 };
 use consent::contact::{Category, Suppression};
 
-/// How much is read at once.
+/// The number of bytes that are read at once.
 const BLOCK: usize = 512 << 10;
 
-/// How much is written at once.
+/// The number of bytes that are written at once.
 const PART: usize = 256 << 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What callgrind counts.
+/// The work whose instructions callgrind counts: filtering a block.
 #[inline(never)]
 fn feed(pass: &mut Pass, block: &[u8], people: &People, output: &mut Output) -> Result<(), ListError> {
     pass.feed(block, people, output)

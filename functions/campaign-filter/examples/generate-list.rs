@@ -16,9 +16,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let create = |path| File::create(path).map(|file| BufWriter::with_capacity(1 << 20, file));
     match arguments[..] {
-        ["csv", rows, repeated, list] => data::list(Format::Csv, rows.parse()?, repeated.parse()?, &mut create(list)?)?,
-        ["jsonl", rows, repeated, list] => {
-            data::list(Format::Jsonl, rows.parse()?, repeated.parse()?, &mut create(list)?)?;
+        [name @ ("csv" | "jsonl"), rows, repeated, list] => {
+            let format = if name == "csv" { Format::Csv } else { Format::Jsonl };
+            data::list(
+                format,
+                data::ListSize { rows: rows.parse()?, repeated: repeated.parse()? },
+                &mut create(list)?,
+            )?;
         }
         ["suppressed", count, list] => {
             let mut list = create(list)?;

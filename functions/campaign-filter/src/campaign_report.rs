@@ -1,102 +1,107 @@
-//! What became of a campaign that was sent in batches: adds up what the list's filter and each batch answered.
+//! The report on a campaign that was sent in batches: the sums of the filter's answer for the list and of the answers for
+//! its batches.
 //!
-//! The state machine has no sums, so its last step is this. Every recipient is counted once, and an answer that leaves a
-//! batch out is none: a report that adds up by chance would say that somebody was written to who was not.
+//! State machines can't add, so the last step of theirs is this. Every recipient is counted once. Answers that leave a
+//! batch out are refused: sums that fit by chance would report messages that were never sent.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::FilterError;
-use crate::report::Counts;
+use crate::counts::RecipientCounts;
+use crate::error::{FieldPath, FilterError};
 
-/// The event that asks for a report has this in place of a campaign.
+/// An event with the field that asks for a report.
 #[derive(Deserialize)]
-struct Asked<'a> {
+struct ReportEvent<'a> {
     #[serde(borrow)]
     report: Option<&'a RawValue>,
 }
 
 /// A campaign that was sent, as the state machine knows it.
 #[derive(Debug, Deserialize)]
-pub struct Sent {
-    /// What the filter answered for the whole list.
-    filtered: Filtered,
-    /// What became of each batch, in their order.
-    batches: Vec<Outcome>,
+pub(crate) struct SentCampaign {
+    /// The filter's answer for the whole list.
+    filtered: FilteredList,
+    /// The answers for the batches, in their order.
+    batches: Vec<BatchAnswer>,
 }
 
-/// The part of that answer that counts here.
+/// The fields of the filter's answer for a list that the sums need.
 #[derive(Debug, Deserialize)]
-struct Filtered {
+struct FilteredList {
     campaign_id: Option<String>,
     total: u64,
-    counts: Counts,
+    counts: RecipientCounts,
     summary: String,
-    batches: Batches,
+    batches: BatchCount,
 }
 
-/// The batches that were made of the list.
+/// The number of batches that the list was cut into.
 #[derive(Debug, Deserialize)]
-struct Batches {
+struct BatchCount {
     count: u64,
 }
 
-/// What became of a batch: to how many the sender says that it sent, and how many were skipped late. A sender may write its
-/// numbers with a decimal point.
+/// The answer for a batch, in JSON an array of two numbers.
 #[derive(Clone, Copy, Debug, Deserialize)]
-struct Outcome(f64, u64);
+struct BatchAnswer(MessageCount, u64);
 
-/// What became of a campaign. The total is the sum of `sent`, `failed`, `skipped` and `late_skips`.
+/// The number of messages of a batch that the sender says it sent. Some senders write a decimal point.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct MessageCount(f64);
+
+/// The report on a campaign that was sent. `total` is the sum of `sent`, `failed`, `skipped` and `late_skips`.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct CampaignReport {
-    /// What the caller calls the campaign.
+    /// The caller's name for the campaign.
     pub campaign_id: Option<String>,
-    /// All recipients.
+    /// The number of all recipients.
     pub total: u64,
-    /// Those to whom the sender says that it sent.
+    /// Recipients to whom the sender says that it sent.
     pub sent: u64,
-    /// Those who were handed to the sender, and of whom it does not say so.
+    /// Recipients that the sender got, and does not say that it sent to.
     pub failed: u64,
-    /// Those whom the filter skipped before the first batch.
+    /// Recipients that were skipped before the first batch.
     pub skipped: u64,
-    /// Those whom it skipped when their batch's turn came: most of them opted out in between.
+    /// Recipients that were skipped only when their batch was filtered again. Most of them opted out in between.
     pub late_skips: u64,
-    /// Why they were skipped before the first batch.
-    pub counts: Counts,
-    /// All of it for people to read.
+    /// The numbers of each kind before the first batch.
+    pub counts: RecipientCounts,
+    /// All of it in words.
     pub summary: String,
 }
 
-impl Sent {
-    /// Reads an event that asks for a report. `None` is one that does not.
+impl SentCampaign {
+    /// Reads an event that asks for a report. `None` for an event that does not.
     ///
     /// # Errors
-    /// It asks, but gives something else to report. The message quotes nothing.
-    pub fn parse(json: &str) -> Result<Option<Self>, FilterError> {
-        // An array would do as well for the reader of objects, field by field.
-        let asked = if json.trim_start().starts_with('{') { serde_json::from_str(json).ok() } else { None };
-        let Some(report) = asked.and_then(|Asked { report }| report) else { return Ok(None) };
+    /// The event asks for a report of something else. The text quotes nothing.
+    pub(crate) fn parse(json: &str) -> Result<Option<Self>, FilterError> {
+        // The derived reader would take an array as well, field by field.
+        let event = if json.trim_start().starts_with('{') { serde_json::from_str(json).ok() } else { None };
+        let Some(report) = event.and_then(|ReportEvent { report }| report) else { return Ok(None) };
         let sent = serde_json::from_str(report.get());
-        sent.map(Some).map_err(|_| invalid("report: give the filter's answer and that of every batch"))
+        sent.map(Some).map_err(|_| FieldPath("report").invalid("give the filter's answer and that of every batch"))
     }
 
-    /// Adds it up.
+    /// Adds up the answers.
     ///
     /// # Errors
-    /// The batches are not those of the list, or there are more recipients in them than the list has.
-    pub fn report(self) -> Result<CampaignReport, FilterError> {
+    /// The batches are not those of the list, or have more recipients than the list.
+    pub(crate) fn report(self) -> Result<CampaignReport, FilterError> {
         let Self { filtered, batches } = self;
         if filtered.batches.count != batches.len() as u64 {
-            return Err(invalid("report.batches: give the answer of every batch, once"));
+            return Err(FieldPath("report.batches").invalid("give the answer of every batch, once"));
         }
-        let late_skips = batches.iter().try_fold(0_u64, |sum, batch| sum.checked_add(batch.1));
-        let sent = batches.iter().try_fold(0_u64, |sum, batch| sum.checked_add(batch.sent()?));
+        let late_skips = batches.iter().try_fold(0_u64, |sum, BatchAnswer(_, late)| sum.checked_add(*late));
+        let sent = batches.iter().try_fold(0_u64, |sum, BatchAnswer(sent, _)| sum.checked_add(sent.whole()?));
         let eligible = filtered.counts.eligible;
         let failed = sent.zip(late_skips).and_then(|(sent, late)| eligible.checked_sub(sent)?.checked_sub(late));
         let skipped = filtered.total.checked_sub(eligible);
         let (Some(sent), Some(late_skips), Some(failed), Some(skipped)) = (sent, late_skips, failed, skipped) else {
-            return Err(invalid("report: there are more recipients in the batches than on the list"));
+            return Err(FieldPath("report").invalid("there are more recipients in the batches than on the list"));
         };
+        let later = [in_words(late_skips, "skipped late"), in_words(failed, "failed")].into_iter().flatten();
         Ok(CampaignReport {
             campaign_id: filtered.campaign_id,
             total: filtered.total,
@@ -105,31 +110,26 @@ impl Sent {
             skipped,
             late_skips,
             counts: filtered.counts,
-            summary: summary(filtered.summary, late_skips, failed),
+            summary: std::iter::once(filtered.summary).chain(later).collect::<Vec<_>>().join(", "),
         })
     }
 }
 
-impl Outcome {
-    /// Whole messages; nothing where it is no number of messages at all.
-    fn sent(self) -> Option<u64> {
+impl MessageCount {
+    /// The number without its fraction, or `None` if no number of messages can be meant.
+    fn whole(self) -> Option<u64> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
         (0.0..1e15).contains(&self.0).then_some(self.0 as u64)
     }
 }
 
-/// The filter's summary, and what came after it where anything did.
-fn summary(filtered: String, late_skips: u64, failed: u64) -> String {
-    let after = [(late_skips, "skipped late"), (failed, "failed")].into_iter().filter(|(count, _)| *count > 0);
-    let after = after.map(|(count, what)| match count {
-        1 => format!("1 contact {what}"),
-        _ => format!("{count} contacts {what}"),
-    });
-    std::iter::once(filtered).chain(after).collect::<Vec<_>>().join(", ")
-}
-
-fn invalid(why: &str) -> FilterError {
-    FilterError::InvalidCampaign(why.to_owned())
+/// A number of contacts in words, such as `3 contacts skipped late`. `None` for 0.
+fn in_words(count: u64, outcome: &str) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some(format!("1 contact {outcome}")),
+        _ => Some(format!("{count} contacts {outcome}")),
+    }
 }
 
 #[cfg(test)]
@@ -150,9 +150,9 @@ mod tests {
         read(&filtered, batches)?.report()
     }
 
-    fn read(filtered: &Value, batches: &Value) -> Result<Sent, FilterError> {
+    fn read(filtered: &Value, batches: &Value) -> Result<SentCampaign, FilterError> {
         let event = json!({"report": {"filtered": filtered, "batches": batches}});
-        Ok(Sent::parse(&event.to_string())?.unwrap())
+        Ok(SentCampaign::parse(&event.to_string())?.unwrap())
     }
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_campaign_asks_for_no_report() {
         for event in [r#"{"tenant_id": "demo", "contacts": []}"#, r#"{"report": null}"#, "[]", "no JSON"] {
-            assert!(Sent::parse(event).unwrap().is_none(), "{event}");
+            assert!(SentCampaign::parse(event).unwrap().is_none(), "{event}");
         }
     }
 

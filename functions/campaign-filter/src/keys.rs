@@ -1,21 +1,33 @@
 //! The buckets and keys that a campaign of a tenant may name: those that S3 can have at all and, of the keys, those below
-//! the tenant's id. What is refused here would fail in S3 however often it were tried, or belongs to somebody else.
+//! the tenant's id. A call to S3 with any other always fails, or reaches another tenant's objects.
 
 use consent::id::TenantId;
 
-use crate::FilterError;
+use crate::error::{FieldPath, FilterError};
 
-/// Bytes of the longest key: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>.
+/// The longest key, in bytes: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>.
 const LONGEST_KEY: usize = 1024;
 
-/// Characters of a bucket's name: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
+/// The length of a bucket's name, in characters:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
 const BUCKET_LENGTH: std::ops::RangeInclusive<usize> = 3..=63;
 
-/// Checks the name of a bucket that stands in `field`.
+/// The beginning that the keys of several objects share, with or without a slash at its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyPrefix<'a>(pub(crate) &'a str);
+
+impl KeyPrefix<'_> {
+    /// The key of the object with this name.
+    pub(crate) fn key(self, name: &str) -> String {
+        format!("{}/{name}", self.0.strip_suffix('/').unwrap_or(self.0))
+    }
+}
+
+/// Checks the name of a bucket.
 ///
 /// # Errors
-/// No bucket can have this name. An ARN and the alias of an access point are none.
-pub(crate) fn check_bucket(field: &str, bucket: &str) -> Result<(), FilterError> {
+/// No bucket can have this name. Neither an ARN nor the alias of an access point is a name.
+pub(crate) fn check_bucket(field: FieldPath, bucket: &str) -> Result<(), FilterError> {
     let fits = BUCKET_LENGTH.contains(&bucket.len())
         && bucket.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte))
         && bucket.split('.').all(|label| !label.is_empty())
@@ -25,57 +37,52 @@ pub(crate) fn check_bucket(field: &str, bucket: &str) -> Result<(), FilterError>
     if fits {
         return Ok(());
     }
-    let what = "give the name of a bucket: 3 to 63 lower-case letters, digits, dots and dashes, no ARN";
-    Err(invalid(field, what))
+    Err(field.invalid("give the name of a bucket: 3 to 63 lower-case letters, digits, dots and dashes, no ARN"))
 }
 
-/// Checks the beginning of keys that stands in `field`, for objects whose names are at most as long as `name`.
+/// Checks the prefix of objects, the longest name of which is `longest_name`.
 ///
 /// # Errors
 /// S3 can't have these keys, or they are not below the tenant's id.
-pub(crate) fn check_prefix(field: &str, prefix: &str, name: &str, tenant: &TenantId) -> Result<(), FilterError> {
-    if !prefix.starts_with(&format!("{}/", tenant.as_str())) {
-        return Err(elsewhere(field, tenant));
+pub(crate) fn check_prefix(
+    field: FieldPath,
+    prefix: KeyPrefix,
+    longest_name: &str,
+    tenant: &TenantId,
+) -> Result<(), FilterError> {
+    if !prefix.0.starts_with(&format!("{}/", tenant.as_str())) {
+        return Err(not_below(field, tenant));
     }
-    check_key(field, &below(prefix, name), tenant)
+    check_key(field, &prefix.key(longest_name), tenant)
 }
 
-/// The key of the object of this name below a prefix, which may end with a slash.
-pub(crate) fn below(prefix: &str, name: &str) -> String {
-    format!("{}/{name}", prefix.strip_suffix('/').unwrap_or(prefix))
-}
-
-/// Checks the key of an object that stands in `field`.
+/// Checks the key of an object.
 ///
 /// # Errors
 /// S3 can't have this key, or it is not below the tenant's id.
-pub(crate) fn check_key(field: &str, key: &str, tenant: &TenantId) -> Result<(), FilterError> {
+pub(crate) fn check_key(field: FieldPath, key: &str, tenant: &TenantId) -> Result<(), FilterError> {
     if key.len() > LONGEST_KEY {
-        return Err(invalid(field, "is too long: a key has at most 1,024 bytes"));
+        return Err(field.invalid("is too long: a key has at most 1,024 bytes"));
     }
     if key.chars().any(char::is_control) {
-        return Err(invalid(field, "has control characters; remove them"));
+        return Err(field.invalid("has control characters; remove them"));
     }
     let mut segments = key.split('/');
     if segments.next() != Some(tenant.as_str()) {
-        return Err(elsewhere(field, tenant));
+        return Err(not_below(field, tenant));
     }
-    // Some clients and proxies resolve these, and would end up somewhere else.
+    // Some clients and proxies resolve these, and then reach another key.
     if segments.clone().any(|segment| matches!(segment, "" | "." | "..")) {
-        return Err(invalid(field, "has a part between two slashes, or behind the last, that is empty, `.` or `..`"));
+        return Err(field.invalid("has a part between two slashes, or behind the last, that is empty, `.` or `..`"));
     }
     if segments.next().is_none() {
-        return Err(invalid(field, &format!("has to go on behind {}/", tenant.as_str())));
+        return Err(field.invalid(&format!("has to go on behind {}/", tenant.as_str())));
     }
     Ok(())
 }
 
-fn elsewhere(field: &str, tenant: &TenantId) -> FilterError {
-    invalid(field, &format!("has to begin with the tenant's id and a slash: {}/", tenant.as_str()))
-}
-
-fn invalid(field: &str, why: &str) -> FilterError {
-    FilterError::InvalidCampaign(format!("{field}: {why}"))
+fn not_below(field: FieldPath, tenant: &TenantId) -> FilterError {
+    field.invalid(&format!("has to begin with the tenant's id and a slash: {}/", tenant.as_str()))
 }
 
 #[cfg(test)]
@@ -83,7 +90,7 @@ mod tests {
     use super::*;
 
     fn key(key: &str) -> Result<(), String> {
-        check_key("source.key", key, &"demo".parse().unwrap()).map_err(|error| error.to_string())
+        check_key(FieldPath("source.key"), key, &"demo".parse().unwrap()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -123,7 +130,7 @@ mod tests {
     #[test]
     fn a_prefix_stands_below_the_tenants_own_id() {
         let prefix = |prefix: &str| {
-            check_prefix("destination.prefix", prefix, "eligible.jsonl", &"demo".parse().unwrap())
+            check_prefix(FieldPath("destination.prefix"), KeyPrefix(prefix), "eligible.jsonl", &"demo".parse().unwrap())
                 .map_err(|error| error.to_string())
         };
         for good in ["demo/", "demo/spring-1", "demo/spring-1/", "demo/a/b", &format!("demo/{}", "x".repeat(1004))] {
@@ -145,14 +152,14 @@ mod tests {
             let told = prefix(bad).unwrap_err();
             assert!(told.starts_with("destination.prefix: "), "{bad}: {told}");
         }
-        assert_eq!(below("demo/", "skipped.csv"), "demo/skipped.csv");
-        assert_eq!(below("demo/spring-1", "skipped.csv"), "demo/spring-1/skipped.csv");
+        assert_eq!(KeyPrefix("demo/").key("skipped.csv"), "demo/skipped.csv");
+        assert_eq!(KeyPrefix("demo/spring-1").key("skipped.csv"), "demo/spring-1/skipped.csv");
     }
 
     #[test]
     fn a_bucket_has_a_name_that_s3_gives() {
         for good in ["campaigns", "a1b", "my.lists-2", &"x".repeat(63)] {
-            assert!(check_bucket("source.bucket", good).is_ok(), "{good}");
+            assert!(check_bucket(FieldPath("source.bucket"), good).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -169,7 +176,7 @@ mod tests {
             "arn:aws:s3:::campaigns",
             &"x".repeat(64),
         ] {
-            let told = check_bucket("source.bucket", bad).unwrap_err().to_string();
+            let told = check_bucket(FieldPath("source.bucket"), bad).unwrap_err().to_string();
             assert!(told.starts_with("source.bucket: "), "{bad}: {told}");
         }
     }

@@ -20,7 +20,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     lambda_runtime::run(service_fn(handle)).await
 }
 
-/// When the function has to have ended, by the clock that it waits by. `cargo lambda watch` names a time long past.
+/// The time by which the function has to answer, by the clock that it waits by. `None` if the context names a time in the
+/// past, as `cargo lambda watch` does.
 fn deadline(context: &Context) -> Option<Instant> {
     let left = context.deadline().duration_since(SystemTime::now()).ok()?;
     Some(Instant::now() + left.saturating_sub(limits::CAMPAIGN_RESERVE))

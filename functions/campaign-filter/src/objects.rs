@@ -1,7 +1,8 @@
-//! Objects in S3: read in ranges, several at a time, and written in parts, so that under its name an object is whole or
-//! not there at all.
+//! Objects in S3. They are read in ranges, several at a time, and written in parts (multipart upload), so that a key never
+//! has half an object: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -13,19 +14,20 @@ use futures::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
-/// Bytes that are read at a time.
+/// The length of a range that is read, in bytes.
 const BLOCK: u64 = 2 * 1024 * 1024;
 
-/// Blocks that are asked for before they are needed.
+/// The number of ranges that are requested before they are needed.
 const AHEAD: usize = 4;
 
-/// Bytes that are written at a time: as few as S3 allows. It takes ten thousand parts, so an object may have 52 GB.
+/// The size of a part that is written, in bytes: the smallest that S3 allows. An object may have 10,000 parts, so 52 GB:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>.
 const PART: usize = 5 * 1024 * 1024;
 
-/// Parts that are on their way at a time.
+/// The number of parts that are sent at the same time.
 const PARTS_AT_ONCE: usize = 2;
 
-/// How often a block is asked for whose bytes break off.
+/// The number of times that a range is requested, if its bytes break off.
 const ATTEMPTS: u32 = 5;
 
 /// The S3 buckets of campaigns.
@@ -34,35 +36,35 @@ pub struct Objects {
     client: Client,
 }
 
-/// Where an object is.
+/// The bucket and key of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Location {
-    /// The bucket.
+    /// The name of the bucket.
     pub bucket: String,
-    /// The key.
+    /// The key within the bucket.
     pub key: String,
 }
 
-/// An object as it was when it was looked at. It is read as that or not at all.
+/// One version of an object. Reading fails if the object has another version by then.
 #[derive(Clone, Debug)]
 pub struct Object {
     location: Location,
-    /// Its entity tag.
+    /// The entity tag of the version.
     pub tag: String,
-    /// Its bytes.
+    /// The length in bytes.
     pub length: u64,
 }
 
 /// An object that was written.
 #[derive(Clone, Debug)]
-pub struct Written {
-    /// Where it is.
+pub struct WrittenObject {
+    /// The bucket and key.
     pub location: Location,
-    /// The entity tag of this version of it.
+    /// The entity tag of the version that was written.
     pub e_tag: String,
 }
 
-/// An object could not be read or written. The texts hold no key: it may name people.
+/// An object could not be read or written. The texts hold no key, as keys may name people.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
     /// The bucket does not exist.
@@ -74,28 +76,28 @@ pub enum ObjectError {
     /// The function's role does not allow it, or the bucket is somebody else's.
     #[error("the filter may not do this")]
     Forbidden,
-    /// S3 will never do it: the error code says why.
+    /// S3 refuses, and always will. The text is its error code.
     #[error("S3 refuses it for good: {0}")]
     Refused(String),
-    /// It is another one now than when reading began.
+    /// The object was replaced since reading began.
     #[error("the object was replaced while it was read")]
     Replaced,
-    /// S3 did not do it.
+    /// S3 failed. A later try can succeed.
     #[error("S3 is unavailable: {0}")]
     Unavailable(String),
 }
 
 impl Objects {
-    /// Objects that this client reaches.
+    /// The objects that this client can reach.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// Looks at an object.
+    /// The present version of an object.
     ///
     /// # Errors
-    /// It is not there, or can't be looked at.
+    /// The object does not exist, or S3 does not answer.
     pub async fn object(&self, location: &Location) -> Result<Object, ObjectError> {
         let Location { bucket, key } = location;
         let head = match Box::pin(self.client.head_object().bucket(bucket).key(key).send()).await {
@@ -107,28 +109,27 @@ impl Objects {
         Ok(Object { location: location.clone(), tag: tagged(head.e_tag)?, length })
     }
 
-    /// The bytes of an object from `first` up to `end`, in order, in blocks.
+    /// The bytes of an object in this range, in order, in blocks.
     pub fn blocks(
         &self,
         object: &Object,
-        first: u64,
-        end: u64,
+        range: Range<u64>,
     ) -> impl Stream<Item = Result<Bytes, ObjectError>> + Send + use<> {
         let (objects, object) = (self.clone(), object.clone());
-        let mut starts = first;
+        let mut next = range.start;
         let ranges = std::iter::from_fn(move || {
-            let start = starts;
-            starts = (start + BLOCK).min(end);
-            (start < end).then_some((start, starts))
+            let start = next;
+            next = (start + BLOCK).min(range.end);
+            (start < range.end).then_some(start..next)
         });
-        let block = move |(start, end)| {
+        let block = move |range| {
             let (objects, object) = (objects.clone(), object.clone());
-            async move { objects.block(&object, start, end).await }
+            async move { objects.block(&object, range).await }
         };
         stream::iter(ranges).map(block).buffered(AHEAD)
     }
 
-    /// Begins to write an object.
+    /// An object that is empty so far, to be written to this location.
     #[must_use]
     pub fn upload(&self, location: Location) -> Upload {
         Upload {
@@ -141,8 +142,8 @@ impl Objects {
         }
     }
 
-    /// An error of a look at an object, told more exactly: the answer to a look has no body, and so does not say whether the
-    /// bucket is missing or the object alone.
+    /// The error of a `HeadObject` in more detail. Its answer has no body, and so does not tell a missing bucket from a
+    /// missing object. `GetObject` does.
     async fn explained(&self, location: &Location, error: ObjectError) -> ObjectError {
         if !matches!(error, ObjectError::Missing) {
             return error;
@@ -154,11 +155,11 @@ impl Objects {
         }
     }
 
-    /// One block. Bytes that break off are asked for again from the beginning.
-    async fn block(&self, object: &Object, start: u64, end: u64) -> Result<Bytes, ObjectError> {
+    /// One block. Bytes that break off are requested again from its beginning.
+    async fn block(&self, object: &Object, range: Range<u64>) -> Result<Bytes, ObjectError> {
         let mut attempt = 1;
         loop {
-            match self.block_once(object, start, end).await {
+            match self.block_once(object, range.clone()).await {
                 Err(ObjectError::Unavailable(_)) if attempt < ATTEMPTS => pause(attempt).await,
                 done => return done,
             }
@@ -166,14 +167,14 @@ impl Objects {
         }
     }
 
-    async fn block_once(&self, object: &Object, start: u64, end: u64) -> Result<Bytes, ObjectError> {
+    async fn block_once(&self, object: &Object, range: Range<u64>) -> Result<Bytes, ObjectError> {
         let Location { bucket, key } = &object.location;
-        let range = format!("bytes={start}-{}", end - 1);
-        let get = self.client.get_object().bucket(bucket).key(key).range(range).if_match(&object.tag);
+        let header = format!("bytes={}-{}", range.start, range.end - 1);
+        let get = self.client.get_object().bucket(bucket).key(key).range(header).if_match(&object.tag);
         let answer = get.send().await.map_err(|error| refused(&error))?;
         let bytes = answer.body.collect().await.map_err(|_| ObjectError::Unavailable("broken off".to_owned()))?;
         let bytes = bytes.into_bytes();
-        if bytes.len() as u64 == end - start {
+        if bytes.len() as u64 == range.end - range.start {
             Ok(bytes)
         } else {
             Err(ObjectError::Unavailable("too short".to_owned()))
@@ -186,7 +187,7 @@ impl Objects {
 pub struct Upload {
     client: Client,
     location: Location,
-    /// S3's name for it, once it is too large for one part.
+    /// The id of the multipart upload. None while one part holds all bytes.
     id: Option<String>,
     buffer: Vec<u8>,
     under_way: VecDeque<JoinHandle<Result<CompletedPart, ObjectError>>>,
@@ -194,10 +195,10 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// Takes bytes to write, and leaves none.
+    /// Appends bytes to the object, and empties `bytes`.
     ///
     /// # Errors
-    /// They can't be written.
+    /// S3 did not take an earlier part.
     pub async fn write(&mut self, bytes: &mut Vec<u8>) -> Result<(), ObjectError> {
         let mut rest = &bytes[..];
         while self.buffer.len() + rest.len() >= PART {
@@ -212,29 +213,29 @@ impl Upload {
         Ok(())
     }
 
-    /// Puts the object under its name.
+    /// Puts the object under its key.
     ///
     /// # Errors
-    /// It can't be written. Then what was under the name still is, and what was written is to be thrown away.
-    pub async fn finish(&mut self) -> Result<Written, ObjectError> {
+    /// S3 did not take it. The key keeps the object it had. Call [`Self::abort`] then.
+    pub async fn finish(&mut self) -> Result<WrittenObject, ObjectError> {
         let e_tag = self.complete().await?;
-        Ok(Written { location: self.location.clone(), e_tag })
+        Ok(WrittenObject { location: self.location.clone(), e_tag })
     }
 
-    /// Throws away what was written and is not under its name.
+    /// Removes the parts of an object that was not finished.
     pub async fn abort(&mut self) {
         self.under_way.drain(..).for_each(|part| part.abort());
         if let Some(id) = self.id.take() {
             let Location { bucket, key } = &self.location;
             let abort = self.client.abort_multipart_upload().bucket(bucket).key(key).upload_id(id);
             if let Err(error) = abort.send().await {
-                // What is left goes by the bucket's rule for uploads that nobody ended.
+                // A lifecycle rule of the bucket removes unfinished uploads later.
                 tracing::warn!(error = %refused(&error), "an upload could not be thrown away");
             }
         }
     }
 
-    /// Answers the object's tag.
+    /// Sends the last part, and returns the object's tag.
     async fn complete(&mut self) -> Result<String, ObjectError> {
         let rest = std::mem::take(&mut self.buffer);
         let Location { bucket, key } = self.location.clone();
@@ -290,17 +291,18 @@ async fn joined(part: JoinHandle<Result<CompletedPart, ObjectError>>) -> Result<
     part.await.unwrap_or_else(|_| Err(ObjectError::Unavailable("a part was given up".to_owned())))
 }
 
-/// The tag that S3 gives every object.
+/// The tag of an answer. S3 gives one to every object.
 fn tagged(tag: Option<String>) -> Result<String, ObjectError> {
     tag.ok_or_else(|| ObjectError::Unavailable("an object without a tag".to_owned()))
 }
 
-/// Waits before the next attempt, by chance a little less or more.
+/// Waits before the next attempt: 50 to 200 ms after the first, and twice as long after each further one (exponential
+/// backoff with jitter).
 async fn pause(attempt: u32) {
     tokio::time::sleep(Duration::from_millis(fastrand::u64(25..=100) << attempt)).await;
 }
 
-/// Codes of errors that the next try of the same call ends with as well.
+/// The error codes with which every further try of the same call ends as well:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 const FINAL: [&str; 11] = [
     // The bucket is in another region.
@@ -318,7 +320,7 @@ const FINAL: [&str; 11] = [
     "AllAccessDisabled",
 ];
 
-/// What a failed call says: its code alone, since messages can quote keys.
+/// The error of a failed call: its code alone, since messages can quote keys.
 fn refused<E: ProvideErrorMetadata>(error: &SdkError<E>) -> ObjectError {
     if matches!(error, SdkError::ConstructionFailure(_)) {
         return ObjectError::Refused("the request could not be built".to_owned());

@@ -6,11 +6,13 @@ mod plain;
 
 use std::collections::{HashMap, HashSet};
 
-use campaign_filter::list::{BatchSize, Duplicates, Format, Index, Layout, ListError, Outcome, Output, Pass, People};
-use campaign_filter::{Counts, Reason};
+use campaign_filter::list::{
+    BatchSize, Block, Duplicates, Format, Index, Layout, ListError, Output, Pass, PassOutcome, People,
+};
+use campaign_filter::{Reason, RecipientCounts};
 use consent::contact::{Category, Suppression};
 use consent::id::ContactId;
-use plain::Row;
+use plain::PlainRow;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -158,7 +160,12 @@ fn people() -> impl Strategy<Value = (HashMap<ContactId, Suppression>, Option<Ha
     (vec(entry, 0..8).prop_map(|entries| entries.into_iter().collect()), prop::option::of(opted_in))
 }
 
-fn filtered(mut pass: Pass, file: &[u8], blocks: &[usize], people: &People) -> Result<(Outcome, Output), ListError> {
+fn filtered(
+    mut pass: Pass,
+    file: &[u8],
+    blocks: &[usize],
+    people: &People,
+) -> Result<(PassOutcome, Output), ListError> {
     let mut output = Output::default();
     let mut rest = file;
     for &size in blocks.iter().cycle() {
@@ -174,13 +181,13 @@ fn filtered(mut pass: Pass, file: &[u8], blocks: &[usize], people: &People) -> R
 
 /// The reason against each row, as plain rules give it.
 fn reasons(
-    rows: &[Row],
+    rows: &[PlainRow],
     category: Category,
     list: &HashMap<ContactId, Suppression>,
     opted_in: Option<&HashSet<ContactId>>,
 ) -> Vec<Option<Reason>> {
     let mut seen = HashSet::new();
-    let reason = |row: &Row| {
+    let reason = |row: &PlainRow| {
         let repeated = row.ids.iter().filter(|id| !seen.insert((*id).clone())).count() > 0;
         let listed = |applies: fn(&Suppression) -> bool| row.ids.iter().filter_map(|id| list.get(id)).any(applies);
         let marketing = category == MARKETING;
@@ -247,7 +254,7 @@ fn check(
     prop_assert_eq!(&output.eligible, &eligible);
     prop_assert_eq!(plain::skipped(&output.skipped), skipped);
 
-    let Counts { eligible: kept, opted_out, blocked, provider_stopped, not_opted_in, duplicate, invalid } =
+    let RecipientCounts { eligible: kept, opted_out, blocked, provider_stopped, not_opted_in, duplicate, invalid } =
         outcome.counts;
     for (count, reason) in [
         (kept, None),
@@ -269,14 +276,15 @@ fn batches_can_be_filtered_again(
     column: &str,
     category: Category,
     eligible: &[u8],
-    outcome: &Outcome,
+    outcome: &PassOutcome,
     people: &People,
 ) -> Result<(), TestCaseError> {
     if outcome.batches.is_empty() {
         prop_assert_eq!(outcome.counts.eligible, 0);
         return Ok(());
     }
-    let (_, head) = Layout::read(format, column, eligible, true).unwrap().unwrap();
+    let layout = Layout::read(format, column, Block { bytes: eligible, is_last: true }).unwrap().unwrap();
+    let head = layout.rows_start();
     let mut end = head as u64;
     for batch in &outcome.batches {
         prop_assert_eq!(batch.first_byte, end);

@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use campaign_filter::objects::Objects;
-use campaign_filter::{Answer, CampaignFilter, FilterError};
+use campaign_filter::{CampaignFilter, FilterAnswer, FilterError};
 use futures::stream;
 use http_body_util::BodyExt;
 use serde_json::json;
@@ -66,7 +66,7 @@ async fn answer(State(faulty): State<Faulty>, request: Request) -> Response {
 }
 
 /// Filters a list of a hundred, of whom one opted out.
-async fn filter(faulty: &Faulty) -> Result<Answer, FilterError> {
+async fn filter(faulty: &Faulty) -> Result<FilterAnswer, FilterError> {
     let world = World::start().await;
     world.says("+14155560042", "STOP").await;
     faulty.0.lock().unwrap().list =
@@ -86,7 +86,7 @@ async fn filter(faulty: &Faulty) -> Result<Answer, FilterError> {
 async fn a_read_that_breaks_off_is_made_again_and_nobody_is_left_out() {
     let faulty = Faulty::default();
     faulty.0.lock().unwrap().broken = 2;
-    let Ok(Answer::List(report)) = filter(&faulty).await else { panic!("it was not filtered") };
+    let Ok(FilterAnswer::List(report)) = filter(&faulty).await else { panic!("it was not filtered") };
     assert_eq!((report.total, report.counts.eligible, report.counts.opted_out), (100, 99, 1));
     let orders = faulty.0.lock().unwrap();
     assert!(orders.reads > 2);

@@ -1,4 +1,4 @@
-//! Lists of recipients and of suppressed, the same on every machine.
+//! Lists of recipients and of suppressed contacts, the same on every machine.
 
 use std::io::{self, Write};
 
@@ -6,14 +6,23 @@ use campaign_filter::list::Format;
 use consent::contact::Suppression;
 use consent::id::ContactId;
 
-/// How many recipients the suppression list is made for: half of it are of these, and the others on no list.
+/// The number of recipients that the suppression list is made for. Half of its entries are among these.
 const ROWS: u64 = 10_000_000;
 
 const NAMES: [&str; 8] = ["Anna", "Björn", "Chidinma", "Dmitri", "Eleni", "Fatima", "Guilherme", "Hui"];
 const LANGUAGES: [&str; 4] = ["en", "de", "es", "pt"];
 
-/// Writes a list. One row in a thousand has no number, and so many of a thousand are of somebody who stands further up.
-pub fn list(format: Format, rows: u64, repeated: u64, into: &mut impl Write) -> io::Result<()> {
+/// The size of a list.
+#[derive(Clone, Copy)]
+pub struct ListSize {
+    pub rows: u64,
+    /// The number of rows in a thousand that repeat the id of a row further up.
+    pub repeated: u64,
+}
+
+/// Writes a list. One row in a thousand has no number.
+pub fn list(format: Format, size: ListSize, into: &mut impl Write) -> io::Result<()> {
+    let ListSize { rows, repeated } = size;
     if format == Format::Csv {
         writeln!(into, "phone,name,language,amount")?;
     }
@@ -38,7 +47,7 @@ pub fn list(format: Format, rows: u64, repeated: u64, into: &mut impl Write) -> 
     Ok(())
 }
 
-/// The suppressed, each only once.
+/// The suppressed contacts, each once.
 pub fn suppressed(count: u64) -> impl Iterator<Item = (ContactId, Suppression)> {
     (0..count).map(move |number| {
         let row = if number % 2 == 0 { number / 2 * (2 * ROWS / count.max(1)) } else { ROWS + number };

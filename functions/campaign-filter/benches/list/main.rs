@@ -1,4 +1,4 @@
-//! How fast lists are filtered, in memory: `cargo bench -p campaign-filter --bench list [-- ROWS]`.
+//! The speed of filtering lists in memory: `cargo bench -p campaign-filter --bench list [-- ROWS]`.
 //!
 //! `-- matching` runs the matching alone, for callgrind.
 
@@ -12,7 +12,7 @@ use campaign_filter::list::{BATCH_JSON, BatchSize, Duplicates, Format, Index, Ou
 use consent::contact::{Category, Suppression};
 use consent::id::ContactId;
 
-/// What is fed at once.
+/// The length of a block, in bytes.
 const BLOCK: usize = 1 << 20;
 
 const SUPPRESSED: u64 = 100_000;
@@ -42,7 +42,7 @@ fn matched(rows: u64) -> usize {
     found
 }
 
-/// What callgrind counts.
+/// The work whose instructions callgrind counts: building the index and looking the numbers up in it.
 #[inline(never)]
 fn matching(suppressed: &[(ContactId, Suppression)], numbers: &[u64]) -> usize {
     let index: Index = suppressed.iter().map(|(id, suppression)| (id, *suppression)).collect();
@@ -58,7 +58,7 @@ fn passes(rows: u64) {
     for (format, name) in [(Format::Csv, "CSV"), (Format::Jsonl, "JSON Lines")] {
         let list = |repeated| {
             let mut list = Vec::new();
-            data::list(format, rows, repeated, &mut list).expect("memory takes all");
+            data::list(format, data::ListSize { rows, repeated }, &mut list).expect("memory takes all");
             list
         };
         let usual = list(2);

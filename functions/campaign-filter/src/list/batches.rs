@@ -1,158 +1,178 @@
-//! The batches that a large campaign is sent in: stretches of the list of the eligible, each by its first and last
-//! byte.
+//! The batches that a large campaign is sent in: ranges of the list of the eligible, each of whole rows.
 
 use serde::Serialize;
 
-use super::ListError;
-use super::json_size::RowSize;
+use super::error::ListError;
+use super::json_size::JsonSize;
+use super::limits::MOST_BATCHES;
 
-/// The most batches of a campaign. A Distributed Map starts a child for each.
-const MOST: usize = 20_000;
-
-/// A stretch of the list of the eligible: whole rows.
+/// A batch: some rows of the list of the eligible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Batch {
-    /// Its number, from 0.
+pub struct CampaignBatch {
+    /// The batch's number, from 0.
     pub batch: u64,
-    /// Where its first row begins in the list.
+    /// The first byte of its first row in the list, from 0.
     pub first_byte: u64,
-    /// Where its last row ends: the place of that row's last byte, as HTTP counts ranges.
+    /// The last byte of its last row. Both bytes are included, as in HTTP ranges.
     pub last_byte: u64,
-    /// How many rows it has.
+    /// The number of its rows.
     pub rows: u64,
     /// The most bytes that its rows take as JSON.
     #[serde(skip)]
     json: u64,
 }
 
-/// How large batches are: as many rows as fit both.
+/// The size of batches. Each gets as many rows as both limits allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchSize {
-    /// The most rows. It is doubled for lists that would have too many batches.
+    /// The most rows. Lists that would have more than 20,000 batches get twice as many, or four times, and so on.
     pub rows: u64,
     /// The most bytes that the rows may take as JSON.
     pub json: u64,
 }
 
-/// A row that takes more bytes as JSON than a batch may have: its place among those that were added.
+/// A row takes more bytes as JSON than a batch may have. Its index among the rows that were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WideRow(pub(super) usize);
 
-/// The batches of a list that is being written.
+/// Rows that stand one behind the other in a block of bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowRun<'a> {
+    pub(super) block: &'a [u8],
+    /// The index of the first row's first byte in the block.
+    pub(super) start: u32,
+    /// The index behind the last byte of each row.
+    pub(super) ends: &'a [u32],
+}
+
+/// Cuts a list into batches while the list is written.
 #[derive(Debug)]
-pub(super) struct Batches {
+pub(super) struct BatchCutter {
     size: BatchSize,
-    /// The size of rows; unknown until the list has begun.
-    row_size: Option<RowSize>,
-    /// Those that are full.
-    full: Vec<Batch>,
-    /// The open one, which ends where the list ends so far.
-    open: Open,
-    /// Where the list ends so far.
+    /// The sizes of rows. None before the first row.
+    json_size: Option<JsonSize>,
+    /// The batches that are full.
+    full: Vec<CampaignBatch>,
+    open: OpenBatch,
+    /// The length of the list so far, in bytes.
     end: u64,
 }
 
-/// A batch that more rows may come to.
+/// The batch that the next rows go to.
 #[derive(Clone, Copy, Debug, Default)]
-struct Open {
+struct OpenBatch {
     first_byte: u64,
     rows: u64,
     json: u64,
 }
 
-impl Batches {
+/// The first rows of some, counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct FittingRows {
+    rows: usize,
+    /// The most bytes that they take as JSON.
+    json: u64,
+}
+
+impl BatchCutter {
     pub(super) fn new(size: BatchSize) -> Self {
-        Self { size, row_size: None, full: Vec::new(), open: Open::default(), end: 0 }
+        Self { size, json_size: None, full: Vec::new(), open: OpenBatch::default(), end: 0 }
     }
 
-    /// Takes note of so many bytes that come before the first row, and of the size of rows.
-    pub(super) fn begin(&mut self, head: u64, row_size: RowSize) {
-        self.open.first_byte = head;
-        self.end = head;
-        self.row_size = Some(row_size);
+    /// Sets the number of bytes before the first row, and the sizes of rows.
+    pub(super) fn begin(&mut self, rows_start: u64, json_size: JsonSize) {
+        self.open.first_byte = rows_start;
+        self.end = rows_start;
+        self.json_size = Some(json_size);
     }
 
-    /// Adds rows that stand one behind the other in a block: where they begin, and where each ends.
+    /// Adds rows to the end of the list.
     ///
     /// # Errors
     /// One of them fits no batch.
-    pub(super) fn add(&mut self, block: &[u8], mut start: u32, ends: &[u32]) -> Result<(), WideRow> {
-        let mut left = ends;
-        while !left.is_empty() {
-            let (rows, json) = self.fitting(block, start, left);
-            if rows == 0 && self.open.rows == 0 {
-                return Err(WideRow(ends.len() - left.len()));
+    pub(super) fn add(&mut self, rows: RowRun) -> Result<(), WideRow> {
+        let mut left = rows;
+        while !left.ends.is_empty() {
+            let fitting = self.fitting(left);
+            if fitting.rows == 0 && self.open.rows == 0 {
+                return Err(WideRow(rows.ends.len() - left.ends.len()));
             }
-            let (now, later) = left.split_at(rows);
+            let (now, later) = left.ends.split_at(fitting.rows);
             if let Some(&end) = now.last() {
                 self.open.rows += now.len() as u64;
-                self.open.json += json;
-                self.end += u64::from(end - start);
-                start = end;
+                self.open.json += fitting.json;
+                self.end += u64::from(end - left.start);
+                left.start = end;
             }
             if !later.is_empty() {
                 self.close();
             }
-            left = later;
+            left.ends = later;
         }
         Ok(())
     }
 
-    /// How many of these rows the open batch has room for, and the most bytes that those take as JSON.
-    fn fitting(&self, block: &[u8], start: u32, ends: &[u32]) -> (usize, u64) {
-        let Some(row_size) = self.row_size else { return (0, 0) };
+    /// The rows that the open batch has room for. Their JSON is estimated for all of them first, then exactly, and only
+    /// then row by row.
+    fn fitting(&self, rows: RowRun) -> FittingRows {
+        let RowRun { block, start, ends } = rows;
+        let Some(json_size) = self.json_size else { return FittingRows::default() };
         let most = self.size.rows.saturating_sub(self.open.rows).min(ends.len() as u64);
         let ends = &ends[..usize::try_from(most).expect("no more than there are")];
-        let Some(&end) = ends.last() else { return (0, 0) };
+        let Some(&end) = ends.last() else { return FittingRows::default() };
         let room = self.size.json - self.open.json;
         let stretch = &block[start as usize..end as usize];
-        for look in [RowSize::quick, RowSize::exact] {
-            let json = look(row_size, stretch, most);
+        for json_of in [JsonSize::estimate, JsonSize::exact] {
+            let json = json_of(json_size, stretch, most);
             if json <= room {
-                return (ends.len(), json);
+                return FittingRows { rows: ends.len(), json };
             }
         }
         let starts = std::iter::once(&start).chain(ends);
         let sums = starts.zip(ends).scan(0, |sum, (&start, &end)| {
-            *sum += row_size.exact(&block[start as usize..end as usize], 1);
+            *sum += json_size.exact(&block[start as usize..end as usize], 1);
             Some(*sum)
         });
-        sums.take_while(|sum| *sum <= room).fold((0, 0), |(rows, _), sum| (rows + 1, sum))
+        let fitting = sums.take_while(|sum| *sum <= room);
+        fitting.fold(FittingRows::default(), |fitting, json| FittingRows { rows: fitting.rows + 1, json })
     }
 
     /// All batches.
     ///
     /// # Errors
     /// There are more than a campaign may have.
-    pub(super) fn finish(mut self) -> Result<Vec<Batch>, ListError> {
+    pub(super) fn finish(mut self) -> Result<Vec<CampaignBatch>, ListError> {
         self.close();
         self.check()?;
         Ok(self.full)
     }
 
+    /// Checks the number of batches.
+    ///
     /// # Errors
     /// There are more than a campaign may have.
     pub(super) fn check(&self) -> Result<(), ListError> {
-        if self.full.len() > MOST { Err(ListError::TooManyBatches) } else { Ok(()) }
+        if self.full.len() > MOST_BATCHES { Err(ListError::TooManyBatches) } else { Ok(()) }
     }
 
+    /// Ends the open batch.
     fn close(&mut self) {
         if self.open.rows == 0 {
             return;
         }
-        if self.full.len() == MOST {
+        if self.full.len() == MOST_BATCHES {
             self.join();
         }
-        let Open { first_byte, rows, json } = self.open;
+        let OpenBatch { first_byte, rows, json } = self.open;
         let batch = self.full.len() as u64;
-        self.full.push(Batch { batch, first_byte, last_byte: self.end - 1, rows, json });
-        self.open = Open { first_byte: self.end, ..Open::default() };
+        self.full.push(CampaignBatch { batch, first_byte, last_byte: self.end - 1, rows, json });
+        self.open = OpenBatch { first_byte: self.end, ..OpenBatch::default() };
     }
 
-    /// Lets batches have twice as many rows, and makes one of those that fit it together.
+    /// Doubles the rows that a batch may have, and joins neighbours that fit one batch.
     fn join(&mut self) {
         self.size.rows = self.size.rows.saturating_mul(2);
-        let mut joined: Vec<Batch> = Vec::new();
+        let mut joined: Vec<CampaignBatch> = Vec::new();
         for batch in self.full.drain(..) {
             match joined.last_mut() {
                 Some(last) if last.rows + batch.rows <= self.size.rows && last.json + batch.json <= self.size.json => {
@@ -160,7 +180,7 @@ impl Batches {
                     last.rows += batch.rows;
                     last.json += batch.json;
                 }
-                _ => joined.push(Batch { batch: joined.len() as u64, ..batch }),
+                _ => joined.push(CampaignBatch { batch: joined.len() as u64, ..batch }),
             }
         }
         self.full = joined;
@@ -173,19 +193,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::list::layout::Format;
+    use crate::list::format::Format;
 
-    /// Bytes that a row takes besides its own.
+    /// The bytes that a row takes besides its own.
     const FIXED: u64 = 64;
 
     /// Rows whose bytes are JSON already, so that their size follows from their length.
-    fn begun(size: BatchSize, head: u64) -> Batches {
-        let mut batches = Batches::new(size);
-        batches.begin(head, RowSize::new(Format::Jsonl, b""));
+    fn begun(size: BatchSize, head: u64) -> BatchCutter {
+        let mut batches = BatchCutter::new(size);
+        batches.begin(head, JsonSize::new(Format::Jsonl, b""));
         batches
     }
 
-    fn batches(size: BatchSize, head: u64, blocks: &[Vec<u32>]) -> Vec<Batch> {
+    fn batches(size: BatchSize, head: u64, blocks: &[Vec<u32>]) -> Vec<CampaignBatch> {
         let mut batches = begun(size, head);
         for lengths in blocks {
             let ends: Vec<u32> = lengths
@@ -196,7 +216,7 @@ mod tests {
                 })
                 .collect();
             let block = vec![b'x'; ends.last().copied().unwrap_or(7) as usize];
-            batches.add(&block, 7, &ends).unwrap();
+            batches.add(RowRun { block: &block, start: 7, ends: &ends }).unwrap();
         }
         batches.finish().unwrap()
     }
@@ -229,7 +249,7 @@ mod tests {
         let rows = vec![3; 65_000];
         let batches = batches(BatchSize { rows: 1, json: 10_000 }, 10, &[rows.clone(), rows]);
         assert_eq!(batches.iter().map(|batch| batch.rows).sum::<u64>(), 130_000);
-        assert!(batches.len() <= MOST && batches.len() > MOST / 2, "{}", batches.len());
+        assert!(batches.len() <= MOST_BATCHES && batches.len() > MOST_BATCHES / 2, "{}", batches.len());
         assert!(batches.windows(2).all(|pair| pair[0].last_byte + 1 == pair[1].first_byte));
         assert_eq!((batches[0].first_byte, batches[batches.len() - 1].last_byte), (10, 10 + 390_000 - 1));
     }
@@ -239,18 +259,18 @@ mod tests {
         let mut batches = begun(BatchSize { rows: 1, json: 2 * (FIXED + 3) - 1 }, 0);
         let ends: Vec<u32> = (1..=20_001).map(|row| row * 3).collect();
         let block = vec![b'x'; 60_003];
-        batches.add(&block, 0, &ends[..20_000]).unwrap();
+        batches.add(RowRun { block: &block, start: 0, ends: &ends[..20_000] }).unwrap();
         assert!(batches.check().is_ok());
-        batches.add(&block, 60_000, &ends[20_000..]).unwrap();
+        batches.add(RowRun { block: &block, start: 60_000, ends: &ends[20_000..] }).unwrap();
         assert!(matches!(batches.finish(), Err(ListError::TooManyBatches)));
     }
 
     #[test]
     fn the_names_of_columns_and_what_is_escaped_take_their_room() {
         let rows = |head: &[u8], block: &[u8]| {
-            let mut batches = Batches::new(BatchSize { rows: 500, json: 1_000 });
-            batches.begin(head.len() as u64, RowSize::new(Format::Csv, head));
-            batches.add(block, 0, &[50, 100, 150, 200, 250, 300]).unwrap();
+            let mut batches = BatchCutter::new(BatchSize { rows: 500, json: 1_000 });
+            batches.begin(head.len() as u64, JsonSize::new(Format::Csv, head));
+            batches.add(RowRun { block, start: 0, ends: &[50, 100, 150, 200, 250, 300] }).unwrap();
             batches.finish().unwrap().iter().map(|batch| batch.rows).collect::<Vec<_>>()
         };
         let (name, plain) = ("n".repeat(185), [b'x'; 300]);
@@ -265,6 +285,6 @@ mod tests {
     #[test]
     fn a_row_that_fits_no_batch_is_told() {
         let mut batches = begun(BatchSize { rows: 500, json: 100 }, 0);
-        assert_eq!(batches.add(&[b'x'; 200], 0, &[36, 72, 109, 145]), Err(WideRow(2)));
+        assert_eq!(batches.add(RowRun { block: &[b'x'; 200], start: 0, ends: &[36, 72, 109, 145] }), Err(WideRow(2)));
     }
 }

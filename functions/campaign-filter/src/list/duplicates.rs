@@ -1,43 +1,61 @@
-//! Who came before: exact among any number of recipients, in fixed memory.
+//! The ids that came before: exact among any number of recipients, in fixed memory.
 //!
-//! A small filter says of nearly every id that it is new. The ids of which it can't are looked up among all that came
-//! before, which lie on disk in parts: once a window, and each part once for all of its ids.
+//! A Bloom filter tells of nearly every id that it is new. The other ids are suspects: they are looked up among all ids that
+//! came before, which are on disk in parts. That is done once a window, and reads the part of several suspects once.
+
+mod bloom;
+mod seen;
+mod spill;
 
 use std::io;
 use std::path::PathBuf;
 
-use super::filter::Filter;
-use super::key::Key;
-use super::seen::{Numbers, Texts};
-use super::spill::PART_BITS;
-use super::window::{Id, Whose, Window};
+use bloom::BloomFilter;
+use seen::{SeenNumbers, SeenTexts};
+use spill::PART_BITS;
 
-/// For how many rows the filter is fetched at once.
+use super::key::IdKey;
+use super::read::{RowId, RowOwner, TextSpan, Window};
+
+/// The number of rows whose lines of the Bloom filter are fetched at once.
 const GROUP: usize = 64;
 
-/// Remembers who came before.
+/// Finds ids that came before.
 #[derive(Debug)]
 pub struct Duplicates {
-    filter: Filter,
-    numbers: Numbers,
-    /// Made when the first one comes.
-    texts: Option<Texts>,
+    filter: BloomFilter,
+    numbers: SeenNumbers,
+    /// None before the first id that is no number.
+    texts: Option<SeenTexts>,
     directory: PathBuf,
-    /// The numbers of a window that may have come before, each with its row.
-    suspects: Vec<(Key, usize)>,
-    /// The same of other ids, with where they begin and end in the window.
-    suspect_texts: Vec<(Key, usize, (u32, u32))>,
+    suspects: Vec<SuspectNumber>,
+    suspect_texts: Vec<SuspectText>,
+}
+
+/// A number of a window that may have come before. The order is that of keys, then of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SuspectNumber {
+    key: IdKey,
+    row: usize,
+}
+
+/// Another id of a window that may have come before. The order is that of keys, then of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SuspectText {
+    key: IdKey,
+    row: usize,
+    span: TextSpan,
 }
 
 impl Duplicates {
-    /// Nobody came yet. What does not fit memory goes to a file without a name in this directory: 5 bytes for each
-    /// phone number.
+    /// No ids. Those that memory does not hold go to a file without a name in this directory: 5 bytes for each phone
+    /// number.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         let directory = directory.into();
         Self {
-            filter: Filter::new(),
-            numbers: Numbers::new(directory.clone()),
+            filter: BloomFilter::new(),
+            numbers: SeenNumbers::new(directory.clone()),
             texts: None,
             directory,
             suspects: Vec::new(),
@@ -45,23 +63,23 @@ impl Duplicates {
         }
     }
 
-    /// Takes in the ids of a window, and names the rows of which one came before, there or earlier. It may name a row
-    /// twice.
+    /// Adds the ids of a window, and calls `repeated` for the rows of which an id came before, in this window or earlier.
+    /// It may call for a row twice.
     ///
     /// # Errors
     /// The file failed.
     pub(super) fn find(&mut self, window: &Window, mut repeated: impl FnMut(usize)) -> io::Result<()> {
-        let mut others = window.others.iter().peekable();
-        for (group, whose) in window.whose.chunks(GROUP).enumerate() {
-            self.filter.fetch(whose.iter().filter_map(|whose| whose.as_number()).map(Key::of_number));
-            for (row, &whose) in (group * GROUP..).zip(whose) {
-                if let Some(number) = whose.as_number() {
+        let mut ids = window.ids.iter().peekable();
+        for (group, owners) in window.owners.chunks(GROUP).enumerate() {
+            self.filter.fetch(owners.iter().filter_map(|owner| owner.as_number()).map(IdKey::of_number));
+            for (row, &owner) in (group * GROUP..).zip(owners) {
+                if let Some(number) = owner.as_number() {
                     self.number(number, row)?;
-                } else if whose == Whose::OTHER {
-                    while let Some((_, id)) = others.next_if(|(of, _)| *of == row) {
-                        match *id {
-                            Id::Number(number) => self.number(number, row)?,
-                            Id::Text(start, end) => self.text(window.text(start, end), row, (start, end))?,
+                } else if owner == RowOwner::LISTED {
+                    while let Some(listed) = ids.next_if(|listed| listed.row == row) {
+                        match listed.id {
+                            RowId::Number(number) => self.number(number, row)?,
+                            RowId::Text(span) => self.text(window.text(span), row, span)?,
                         }
                     }
                 }
@@ -73,35 +91,36 @@ impl Duplicates {
 
     #[inline]
     fn number(&mut self, number: u64, row: usize) -> io::Result<()> {
-        let key = Key::of_number(number);
+        let key = IdKey::of_number(number);
         if self.filter.insert(key) {
             return self.numbers.add(key);
         }
-        self.suspects.push((key, row));
+        self.suspects.push(SuspectNumber { key, row });
         Ok(())
     }
 
-    fn text(&mut self, text: &[u8], row: usize, place: (u32, u32)) -> io::Result<()> {
-        let key = Key::of_text(text);
+    fn text(&mut self, text: &[u8], row: usize, span: TextSpan) -> io::Result<()> {
+        let key = IdKey::of_text(text);
         if self.filter.insert(key) {
-            return self.texts.get_or_insert_with(|| Texts::new(self.directory.clone())).add(key, text);
+            return self.texts.get_or_insert_with(|| SeenTexts::new(self.directory.clone())).add(key, text);
         }
-        self.suspect_texts.push((key, row, place));
+        self.suspect_texts.push(SuspectText { key, row, span });
         Ok(())
     }
 
+    /// Looks the suspects up, part by part.
     fn judge_numbers(&mut self, repeated: &mut impl FnMut(usize)) -> io::Result<()> {
         self.suspects.sort_unstable();
-        for suspects in self.suspects.chunk_by(|a, b| a.0.high(PART_BITS) == b.0.high(PART_BITS)) {
-            let part = self.numbers.part(suspects[0].0.high(PART_BITS))?;
+        for suspects in self.suspects.chunk_by(|a, b| a.key.high(PART_BITS) == b.key.high(PART_BITS)) {
+            let part = self.numbers.part(suspects[0].key.high(PART_BITS))?;
             let mut new = Vec::new();
-            for same in suspects.chunk_by(|a, b| a.0 == b.0) {
-                let is_new = !part.has(same[0].0);
+            for same in suspects.chunk_by(|a, b| a.key == b.key) {
+                let is_new = !part.has(same[0].key);
                 if is_new {
-                    new.push(same[0].0);
+                    new.push(same[0].key);
                 }
-                // Of a new one, the first stays.
-                same[usize::from(is_new)..].iter().for_each(|suspect| repeated(suspect.1));
+                // The first row of a new number is no repetition.
+                same[usize::from(is_new)..].iter().for_each(|suspect| repeated(suspect.row));
             }
             for key in new {
                 self.numbers.add(key)?;
@@ -111,14 +130,15 @@ impl Duplicates {
         Ok(())
     }
 
+    /// Looks the suspects that are no numbers up, part by part.
     fn judge_texts(&mut self, window: &Window, repeated: &mut impl FnMut(usize)) -> io::Result<()> {
         self.suspect_texts.sort_unstable();
-        for suspects in self.suspect_texts.chunk_by(|a, b| a.0.high(PART_BITS) == b.0.high(PART_BITS)) {
-            let texts = self.texts.get_or_insert_with(|| Texts::new(self.directory.clone()));
-            texts.read(suspects[0].0.high(PART_BITS))?;
+        for suspects in self.suspect_texts.chunk_by(|a, b| a.key.high(PART_BITS) == b.key.high(PART_BITS)) {
+            let texts = self.texts.get_or_insert_with(|| SeenTexts::new(self.directory.clone()));
+            texts.read(suspects[0].key.high(PART_BITS))?;
             let mut new: Vec<&[u8]> = Vec::new();
-            for &(key, row, (start, end)) in suspects {
-                let text = window.text(start, end);
+            for &SuspectText { key, row, span } in suspects {
+                let text = window.text(span);
                 if new.contains(&text) || texts.has(text) {
                     repeated(row);
                 } else {
@@ -139,8 +159,8 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    use super::super::number;
     use super::*;
+    use crate::list::number;
 
     /// The rows of a window that repeat an id, as a set of all ids tells them.
     fn plainly(window: &[Vec<String>], seen: &mut HashSet<String>) -> Vec<bool> {
@@ -155,8 +175,8 @@ mod tests {
     fn find(duplicates: &mut Duplicates, rows: &[Vec<String>]) -> Vec<bool> {
         let mut window = Window::default();
         for ids in rows {
-            let whose = window.whose([ids.first().map(String::as_str), ids.get(1).map(String::as_str)]);
-            window.add(0, whose);
+            let owner = ids.first().map_or(RowOwner::INVALID, |id| window.owner(id, ids.get(1).map(String::as_str)));
+            window.add(0, owner);
         }
         let mut repeated = vec![false; rows.len()];
         duplicates.find(&window, |row| repeated[row] = true).unwrap();
@@ -198,10 +218,10 @@ mod tests {
     #[test]
     fn numbers_that_are_wrongly_suspected_hide_no_others_of_their_part() {
         // So many as a chunk holds, the last of which the filter takes for another.
-        let part = |low: u64| Key::from_bits(0x123 << 52 | low << 14);
+        let part = |low: u64| IdKey::from_bits(0x123 << 52 | low << 14);
         // What a list may have.
-        let usual = |key: Key| key.number().filter(|number| number::id(&format!("+{number}")).is_some());
-        let mut filter = Filter::new();
+        let usual = |key: IdKey| key.number().filter(|number| number::id(&format!("+{number}")).is_some());
+        let mut filter = BloomFilter::new();
         let (mut numbers, mut confused) = (vec![], vec![]);
         // A key's bits from 38 to 45 tell the filter nothing.
         for low in (0..).map(|low| (low * 7_919 % (1 << 24)) | ((low % 4) << 32)) {

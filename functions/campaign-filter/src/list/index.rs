@@ -1,20 +1,36 @@
-//! The suppression list, as the filter looks people up in it: small, exact and quick.
+//! The suppression list, as rows are looked up in it: small, exact and quick.
 //!
-//! A phone number and the reasons against it are one integer. They stand in the order of their keys in a table with
-//! gaps, each at the place its key asks for or a little behind it, so that a search ends at the first greater one.
+//! A phone number and the reasons against it are one integer: the key of the number, whose 14 low bits are zero, with the
+//! verdict in those bits. The integers stand in a table in the order of their keys, each at the place that its key asks for
+//! or a little behind it. A search begins at that place and ends at the first key that is not less, so it ends early for a
+//! number that is not there. This is an ordered hash table (Amble and Knuth, 1974, <https://doi.org/10.1093/comjnl/17.2.135>)
+//! with linear probing and a hash that keeps the order.
+//!
+//! An example with four places and keys written as fractions of all keys: 0.10, 0.60, 0.20 and 0.15 ask for the places 0,
+//! 2, 0 and 0. The table is `0.10 0.15 0.20 0.60`, since 0.20 and 0.15 are moved behind 0.10. The search for 0.12 looks at
+//! 0.10 and 0.15, and ends.
 
 use consent::contact::Suppression;
 use consent::id::ContactId;
 
-use super::key::Key;
+use super::key::IdKey;
 use super::number;
-use super::verdict;
+use super::verdict::RowVerdict;
 
-/// People by id, each with the reasons for which they get no campaign.
+/// Contacts by id, each with its suppression.
 #[derive(Debug, Default)]
 pub struct Index {
-    numbers: Numbers,
-    texts: Texts,
+    numbers: NumberTable,
+    texts: TextTable,
+}
+
+/// The contacts that a list may name, as far as the table knows them.
+#[derive(Clone, Copy, Debug)]
+pub struct People<'a> {
+    /// The suppression list, or the part of it that concerns the list.
+    pub suppressed: &'a Index,
+    /// The contacts that opted in, whatever their suppression. None where no opt-in is needed.
+    pub opted_in: Option<&'a Index>,
 }
 
 /// Takes the entries of an [`Index`], in any order.
@@ -26,23 +42,27 @@ pub struct IndexBuilder {
 }
 
 impl IndexBuilder {
-    /// Adds an id. Of one that comes several times all reasons apply.
+    /// Adds an id. All reasons apply to an id that is added several times.
+    ///
+    /// # Panics
+    /// Never: an id has at most 135 bytes.
     pub fn add(&mut self, id: &ContactId, suppression: Suppression) {
-        let verdict = verdict::of(suppression);
-        if let Some(number) = number(id) {
-            self.numbers.push(Key::of_number(number).bits() | u64::from(verdict));
+        let verdict = RowVerdict::of_suppression(suppression);
+        if let Some(number) = number::of_id(id) {
+            self.numbers.push(IdKey::of_number(number).bits() | u64::from(verdict.bits()));
         } else {
             let text = id.as_str().as_bytes();
-            self.texts.extend([verdict, length(text)]);
+            let length = u8::try_from(text.len()).expect("a user id has at most 135 bytes");
+            self.texts.extend([verdict.bits(), length]);
             self.texts.extend(text);
             self.text_count += 1;
         }
     }
 
-    /// The index of all that was added.
+    /// The index of all entries.
     #[must_use]
     pub fn build(self) -> Index {
-        Index { numbers: Numbers::new(&self.numbers), texts: Texts::new(self.texts, self.text_count) }
+        Index { numbers: NumberTable::new(&self.numbers), texts: TextTable::new(self.texts, self.text_count) }
     }
 }
 
@@ -57,70 +77,62 @@ impl<'a> FromIterator<(&'a ContactId, Suppression)> for Index {
 }
 
 impl Index {
-    /// What is said of an id, if it is in the index.
+    /// The suppression of an id, if the id is in the index.
     #[must_use]
     pub fn suppression(&self, id: &ContactId) -> Option<Suppression> {
-        match number(id) {
+        match number::of_id(id) {
             Some(number) => self.suppression_of_number(number),
-            None => self.text(id.as_str().as_bytes()).map(verdict::suppression),
+            None => self.text(id.as_str().as_bytes()).map(RowVerdict::suppression),
         }
     }
 
-    /// What is said of a canonical phone number, if it is in the index.
+    /// The suppression of a canonical phone number, given without its `+`, if it is in the index.
     #[inline]
     #[must_use]
     pub fn suppression_of_number(&self, number: u64) -> Option<Suppression> {
-        self.number(Key::of_number(number)).map(verdict::suppression)
+        self.number(IdKey::of_number(number)).map(RowVerdict::suppression)
     }
 
-    /// The reasons against a phone number, if it is in the index.
+    /// The verdict on a phone number, if it is in the index.
     #[inline]
-    pub(super) fn number(&self, key: Key) -> Option<u8> {
+    pub(super) fn number(&self, key: IdKey) -> Option<RowVerdict> {
         self.numbers.verdict(key)
     }
 
-    /// The reasons against another id, if it is in the index.
-    pub(super) fn text(&self, text: &[u8]) -> Option<u8> {
+    /// The verdict on an id that is no number, if it is in the index.
+    pub(super) fn text(&self, text: &[u8]) -> Option<RowVerdict> {
         self.texts.verdict(text)
     }
 }
 
-/// The canonical number of an id that is one. What WhatsApp sent may begin with 0; that is a text, since an integer would be
-/// another number.
-#[inline]
-pub(super) fn number(id: &ContactId) -> Option<u64> {
-    let digits = id.as_str().strip_prefix('+')?.as_bytes();
-    if digits.first() == Some(&b'0') { None } else { Some(number::of_digits(digits)) }
-}
-
-/// Numbers with their reasons in the bits that their keys leave.
+/// The phone numbers of an index.
 #[derive(Debug)]
-struct Numbers {
-    /// All keys there can be, cut into so many stretches that nearly all are empty: a bit for each that is not. It says
-    /// of most recipients that they are not here, and fits the processor's caches.
+struct NumberTable {
+    /// One bit for each stretch of keys, set if the stretch has an entry. There are 16 to 32 times as many stretches as
+    /// entries, so that most recipients end here. The bits fit the processor's caches. This is a Bloom filter with one hash
+    /// function: <https://doi.org/10.1145/362686.362692>.
     stretches: Vec<u64>,
-    /// How many of a key's highest bits tell its stretch.
+    /// The number of high bits of a key that tell its stretch.
     stretch_bits: u32,
-    /// In order, with gaps; the last is always a gap.
+    /// The entries in their order, with gaps. The last slot is always a gap.
     slots: Vec<u64>,
-    /// How many of the slots a key may ask for. Those behind them take what is pushed over the end.
+    /// The number of slots that a key may ask for. The slots behind take entries that are moved past the last one.
     places: usize,
 }
 
-/// No entry is as great: between its key and its reasons, one has zeros.
+/// An empty slot. It is greater than every entry: an entry has zeros between its key and its verdict.
 const GAP: u64 = u64::MAX;
 
-impl Default for Numbers {
+impl Default for NumberTable {
     fn default() -> Self {
         Self::new(&[])
     }
 }
 
-impl Numbers {
+impl NumberTable {
     fn new(entries: &[u64]) -> Self {
-        // Two thirds full: a search looks at two slots.
+        // Two thirds of the slots are full, so that a search looks at about two.
         let places = entries.len() + entries.len() / 2 + 1;
-        // Sixteen times as many as entries.
         let stretch_bits = entries.len().next_power_of_two().ilog2() + 4;
         let stretches = vec![0; (1 << stretch_bits) / 64 + 1];
         let mut numbers = Self { stretches, stretch_bits, slots: vec![GAP; places + 1], places };
@@ -131,12 +143,12 @@ impl Numbers {
     }
 
     fn insert(&mut self, entry: u64) {
-        let key = entry & !Key::SPARE;
-        let stretch = Key::from_bits(key).high(self.stretch_bits);
+        let key = entry & !IdKey::SPARE;
+        let stretch = IdKey::from_bits(key).high(self.stretch_bits);
         self.stretches[stretch / 64] |= 1 << (stretch % 64);
-        let mut at = self.search(Key::from_bits(key));
-        // Without its reasons, a gap looks like the greatest key.
-        if self.slots[at] != GAP && self.slots[at] & !Key::SPARE == key {
+        let mut at = self.search(IdKey::from_bits(key));
+        // Without its low bits, a gap looks like the greatest key.
+        if self.slots[at] != GAP && self.slots[at] & !IdKey::SPARE == key {
             self.slots[at] |= entry;
             return;
         }
@@ -154,18 +166,19 @@ impl Numbers {
     }
 
     #[inline]
-    fn verdict(&self, key: Key) -> Option<u8> {
+    fn verdict(&self, key: IdKey) -> Option<RowVerdict> {
         let stretch = key.high(self.stretch_bits);
         if self.stretches[stretch / 64] >> (stretch % 64) & 1 == 0 {
             return None;
         }
-        let found = self.slots[self.search(key)] ^ key.bits();
-        u8::try_from(found).ok()
+        // Where the keys are the same, only the verdict is left.
+        let difference = self.slots[self.search(key)] ^ key.bits();
+        u8::try_from(difference).ok().map(RowVerdict::from_bits)
     }
 
-    /// Where the key stands, or would.
+    /// The first slot whose entry is not less than the key.
     #[inline]
-    fn search(&self, key: Key) -> usize {
+    fn search(&self, key: IdKey) -> usize {
         let mut at = key.place(self.places);
         while self.slots[at] < key.bits() {
             at += 1;
@@ -174,71 +187,86 @@ impl Numbers {
     }
 }
 
-/// Ids that are no numbers: their texts one behind the other, and a table that finds them.
+/// The ids of an index that are no numbers: a hash table with linear probing, its texts beside it.
 #[derive(Debug, Default)]
-struct Texts {
-    /// Of each: its reasons, its length, itself.
+struct TextTable {
+    /// The entries, one behind the other: each its verdict, its length, and its text.
     entries: Vec<u8>,
-    /// Of each: half of its key, and where its entry begins.
-    slots: Vec<(u32, u32)>,
+    slots: Vec<TextSlot>,
 }
 
-/// What the slot of no text says.
-const FREE: (u32, u32) = (0, u32::MAX);
+/// A slot of a [`TextTable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TextSlot {
+    /// The low half of the text's key. The upper half tells the place, so most other texts differ here.
+    tag: u32,
+    /// The index of the entry's first byte.
+    start: u32,
+}
 
-impl Texts {
+impl TextSlot {
+    const FREE: Self = Self { tag: 0, start: u32::MAX };
+}
+
+/// An entry of a [`TextTable`].
+struct TextEntry<'a> {
+    verdict: RowVerdict,
+    text: &'a [u8],
+}
+
+impl TextTable {
     fn new(entries: Vec<u8>, count: usize) -> Self {
-        let slots = if count == 0 { Vec::new() } else { vec![FREE; count + count / 2 + 1] };
+        let slots = if count == 0 { Vec::new() } else { vec![TextSlot::FREE; count + count / 2 + 1] };
         let mut texts = Self { entries, slots };
         let mut start = 0;
         while start < texts.entries.len() {
-            let (verdict, text) = entry(&texts.entries, start);
-            let end = start + 2 + text.len();
+            let TextEntry { verdict, text } = texts.entry(start);
+            let (tag, next) = (tag(text), start + 2 + text.len());
             match texts.search(text) {
-                Ok(same) => texts.entries[same] |= verdict,
-                Err(free) => texts.slots[free] = (tag(text), u32::try_from(start).expect("a list under 4 GiB")),
+                Ok(same) => texts.entries[same] |= verdict.bits(),
+                Err(free) => {
+                    let start = u32::try_from(start).expect("a list under 4 GiB");
+                    texts.slots[free] = TextSlot { tag, start };
+                }
             }
-            start = end;
+            start = next;
         }
         texts
     }
 
-    fn verdict(&self, text: &[u8]) -> Option<u8> {
+    fn verdict(&self, text: &[u8]) -> Option<RowVerdict> {
         if self.slots.is_empty() {
             return None;
         }
-        self.search(text).ok().map(|start| self.entries[start])
+        self.search(text).ok().map(|start| self.entry(start).verdict)
     }
 
-    /// Where the text's entry begins, or else the slot that is free for it.
+    /// The index of the entry with this text, or else of the slot that is free for it.
     fn search(&self, text: &[u8]) -> Result<usize, usize> {
-        let mut at = Key::of_text(text).place(self.slots.len());
+        let mut at = IdKey::of_text(text).place(self.slots.len());
         loop {
-            match self.slots[at] {
-                FREE => return Err(at),
-                (same, start) if same == tag(text) && entry(&self.entries, start as usize).1 == text => {
-                    return Ok(start as usize);
-                }
-                _ => at = (at + 1) % self.slots.len(),
+            let slot = self.slots[at];
+            if slot == TextSlot::FREE {
+                return Err(at);
             }
+            if slot.tag == tag(text) && self.entry(slot.start as usize).text == text {
+                return Ok(slot.start as usize);
+            }
+            at = (at + 1) % self.slots.len();
         }
     }
+
+    /// The entry that begins at this byte.
+    fn entry(&self, start: usize) -> TextEntry<'_> {
+        let length = usize::from(self.entries[start + 1]);
+        TextEntry { verdict: RowVerdict::from_bits(self.entries[start]), text: &self.entries[start + 2..][..length] }
+    }
 }
 
-/// The half of the text's key that does not tell its place.
+/// The tag of a text in a [`TextSlot`].
 #[expect(clippy::cast_possible_truncation, reason = "the half that is meant")]
 fn tag(text: &[u8]) -> u32 {
-    Key::of_text(text).bits() as u32
-}
-
-/// The length of an id that is no number.
-pub(super) fn length(text: &[u8]) -> u8 {
-    u8::try_from(text.len()).expect("a user id has at most 135 bytes")
-}
-
-fn entry(entries: &[u8], start: usize) -> (u8, &[u8]) {
-    let length = usize::from(entries[start + 1]);
-    (entries[start], &entries[start + 2..][..length])
+    IdKey::of_text(text).bits() as u32
 }
 
 #[cfg(test)]
@@ -280,12 +308,12 @@ mod tests {
     #[test]
     fn what_is_pushed_over_the_end_is_found() {
         let mut last: Vec<u64> = (1_000_000..1_200_000).collect();
-        last.sort_unstable_by_key(|&number| std::cmp::Reverse(Key::of_number(number)));
+        last.sort_unstable_by_key(|&number| std::cmp::Reverse(IdKey::of_number(number)));
         let ids: Vec<ContactId> = last[..50].iter().map(|number| id(&number.to_string())).collect();
         let blocked = Suppression { blocked: true, ..Suppression::default() };
         let index: Index = ids.iter().map(|id| (id, blocked)).collect();
         assert!(ids.iter().all(|id| index.suppression(id) == Some(blocked)));
-        assert!(last[50..200].iter().all(|&number| index.number(Key::of_number(number)).is_none()));
+        assert!(last[50..200].iter().all(|&number| index.number(IdKey::of_number(number)).is_none()));
     }
 
     #[test]
@@ -296,7 +324,7 @@ mod tests {
 
     #[test]
     fn the_number_with_the_greatest_key_is_found() {
-        let number = Key::from_bits(!Key::SPARE).number().unwrap();
+        let number = IdKey::from_bits(!IdKey::SPARE).number().unwrap();
         let blocked = Suppression { blocked: true, ..Suppression::default() };
         let index: Index = [(&id(&format!("+{number}")), blocked)].into_iter().collect();
         assert_eq!(index.suppression_of_number(number), Some(blocked));

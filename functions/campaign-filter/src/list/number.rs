@@ -1,91 +1,114 @@
-//! Phone numbers read straight from bytes into integers. Whatever is not plainly a number is left to [`ContactId`], so that
-//! the answer is always the one it gives.
+//! Phone numbers as integers, read straight from bytes. A text that is not plainly a number is left to [`ContactId`], so
+//! that the result is always the one it gives.
+//!
+//! Eight digits are read at once, as bytes of one 64-bit word (SWAR, SIMD within a register: Lemire, *SWAR explained:
+//! parsing eight digits*, <https://lemire.me/blog/2022/01/21/swar-explained-parsing-eight-digits/>). An example, the first
+//! eight bytes of `14155550123,Anna`: the word is `0x3035_3535_3531_3431`, the last digit on top. Its digit values are
+//! `0x0005_0505_0501_0401`. Each byte times ten, plus the one above it, makes every second byte a pair of digits: 14, 15,
+//! 55, 50. Two multiplications weigh the pairs by 1,000,000, 10,000, 100 and 1, which leaves 14155550 in the upper half.
 
 use consent::id::ContactId;
 use consent::phone::{canonical_number, is_usual};
 
-use super::index;
-
-/// An id that was read.
+/// A valid id.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Read {
-    /// A canonical phone number.
+pub(crate) enum ParsedId {
+    /// A canonical phone number without its `+`.
     Number(u64),
-    /// Another id.
-    Text(ContactId),
+    /// Another id: a user id, or a phone number that begins with 0.
+    Other(ContactId),
 }
 
-/// Reads an id as [`ContactId`] does.
-pub(super) fn id(text: &str) -> Option<Read> {
-    if let Some(number) = spaced(text.as_bytes()) {
-        return Some(Read::Number(number));
+/// A canonical phone number at the beginning of some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LeadingNumber {
+    pub(crate) number: u64,
+    /// The number of bytes that the number takes, its `+` included.
+    pub(crate) length: usize,
+}
+
+/// Reads an id by the rules of [`ContactId`]. `None` if it is invalid.
+pub(crate) fn id(text: &str) -> Option<ParsedId> {
+    if let Some(number) = with_separators(text.as_bytes()) {
+        return Some(ParsedId::Number(number));
     }
     let id: ContactId = text.parse().ok()?;
-    Some(index::number(&id).map_or(Read::Text(id), Read::Number))
+    Some(of_id(&id).map_or(ParsedId::Other(id), ParsedId::Number))
 }
 
-/// The canonical phone number that the bytes begin with, and how many bytes it takes: digits in one piece, with or
-/// without a `+`. None may be a number too.
+/// The integer of an id that is a phone number. Numbers that WhatsApp sent may begin with 0; those are `None`, since the
+/// integer would be another number's.
 #[inline]
-pub(super) fn leading(bytes: &[u8]) -> Option<(u64, usize)> {
+pub(crate) fn of_id(id: &ContactId) -> Option<u64> {
+    let digits = id.as_str().strip_prefix('+')?.as_bytes();
+    if digits.first() == Some(&b'0') { None } else { Some(of_digits(digits)) }
+}
+
+/// The phone number at the beginning of the bytes: 8 to 15 digits in one piece, perhaps behind a `+`. `None` does not mean
+/// that there is no number: it may be written or built unusually, and [`id`] has to decide.
+#[inline]
+pub(crate) fn leading(bytes: &[u8]) -> Option<LeadingNumber> {
     let plus = usize::from(*bytes.first()? == b'+');
     let characters: &[u8; 16] = bytes.get(plus..)?.first_chunk()?;
     let [first, second] = *characters.as_chunks().0 else { return None };
-    let (first, second) = (values(u64::from_le_bytes(first)), values(u64::from_le_bytes(second)));
-    let more = digits(second);
-    let tail = value(first);
-    // What has fewer than 8 digits, 16 or more, or is not usual takes a closer look.
-    if digits(first) < 8 || more > 7 || !is_usual(tail / 10_000, 8 + more) {
+    let (first, second) = (digit_values(u64::from_le_bytes(first)), digit_values(u64::from_le_bytes(second)));
+    let more = leading_digits(second);
+    let upper = eight_digits(first);
+    if leading_digits(first) < 8 || more > 7 || !is_usual(upper / 10_000, 8 + more) {
         return None;
     }
-    // The digits go to the upper end, and zeros come in below.
-    let number = tail * TENS[more] + value(second << (8 * (7 - more)) << 8);
-    // Numbers of 13 digits that begin with 5 or 229 may have another canonical form, and no others.
+    // Shifted up, the digits end where eight digits end, behind zeros.
+    let number = upper * TENS[more] + eight_digits(second << (8 * (7 - more)) << 8);
+    // Only numbers of 13 digits that begin with 5 (Mexico, Argentina, Brazil) or 229 (Benin) may have another canonical form.
     let may_have_another = more == 5 && (first & 0xFF == 5 || first & 0x00FF_FFFF == 0x0009_0202);
     let number = if may_have_another { canonical_number(number)? } else { number };
-    Some((number, plus + 8 + more))
+    Some(LeadingNumber { number, length: plus + 8 + more })
 }
 
-/// The number that up to 15 digits are.
+/// The integer of up to 15 ASCII digits.
 #[inline]
-pub(super) fn of_digits(digits: &[u8]) -> u64 {
+pub(crate) fn of_digits(digits: &[u8]) -> u64 {
     let (Some(first), Some(last)) = (digits.first_chunk(), digits.last_chunk()) else {
         return digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
     };
-    // The last eight repeat some of the first, for which zeros come in below.
+    // The last eight digits overlap the first eight. Zeros take the place of those that are in both.
     let more = (digits.len() - 8) % 8;
-    let last = values(u64::from_le_bytes(*last)) >> (8 * (7 - more)) >> 8 << (8 * (7 - more)) << 8;
-    value(values(u64::from_le_bytes(*first))) * TENS[more] + value(last)
+    let last = digit_values(u64::from_le_bytes(*last)) >> (8 * (7 - more)) >> 8 << (8 * (7 - more)) << 8;
+    eight_digits(digit_values(u64::from_le_bytes(*first))) * TENS[more] + eight_digits(last)
 }
 
 const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
-/// What eight characters are worth as digits. Those that are none are worth more than 9.
+/// The values of eight characters, a byte each. A character that is no digit has a value above 9: xor with `0` (0x30) maps
+/// exactly the digits to 0 to 9.
 #[inline]
-const fn values(characters: u64) -> u64 {
+const fn digit_values(characters: u64) -> u64 {
     characters ^ 0x3030_3030_3030_3030
 }
 
-/// How many of the values, from the first, are those of digits.
+/// The number of digits before the first other character, from the values of eight characters. Adding 0x76 sets the
+/// highest bit of a byte above 9 (after *Bit Twiddling Hacks*, "Determine if a word has a byte greater than n",
+/// <https://graphics.stanford.edu/~seander/bithacks.html#HasMoreInWord>). A carry disturbs only the bytes behind the first
+/// such byte. An example: of `0123,Ann` the highest bits are `0x8080_8080_0000_0000`, with 39 zeros below them, so four
+/// digits come first.
 #[inline]
-const fn digits(values: u64) -> usize {
-    // What is above 9 carries into its highest bit. A carry beyond that disturbs only what comes later.
+const fn leading_digits(values: u64) -> usize {
     let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
     others.trailing_zeros() as usize / 8
 }
 
-/// The number that the values of eight digits make.
+/// The integer of eight digits, from their values.
 #[inline]
-const fn value(digits: u64) -> u64 {
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+const fn eight_digits(values: u64) -> u64 {
+    let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
     let upper = (pairs & 0x0000_00FF_0000_00FF).wrapping_mul(100 + (1_000_000 << 32));
     let lower = (pairs >> 16 & 0x0000_00FF_0000_00FF).wrapping_mul(1 + (10_000 << 32));
     upper.wrapping_add(lower) >> 32
 }
 
-/// The canonical phone number that a text of digits, spaces, dashes, dots and a `+` is: the rules of
-/// [`consent::phone::Phone`] for the characters that nearly all numbers are written with. None may be a number too.
-fn spaced(text: &[u8]) -> Option<u64> {
+/// The canonical phone number of a text of digits, spaces, dashes, dots and a `+`: the rules of [`consent::phone::Phone`]
+/// for the characters that nearly all numbers are written with. `None` does not mean that the text is no number.
+fn with_separators(text: &[u8]) -> Option<u64> {
     let (mut number, mut digits, mut dots, mut is_international) = (0u64, 0usize, 0usize, false);
     for byte in text {
         match byte {
@@ -103,7 +126,7 @@ fn spaced(text: &[u8]) -> Option<u64> {
             _ => return None,
         }
     }
-    // One dot may be that of a decimal.
+    // A single dot may be that of a decimal.
     let more = u32::try_from(digits.checked_sub(4)?).ok()?;
     let is_plain = dots != 1 && digits <= 15 && is_usual(number / 10u64.pow(more), digits);
     if is_plain { canonical_number(number) } else { None }
@@ -115,12 +138,12 @@ mod tests {
 
     use super::*;
 
-    /// What `ContactId` makes of the text.
-    fn exact(text: &str) -> Option<Read> {
+    /// The id that `ContactId` reads from the text.
+    fn exact(text: &str) -> Option<ParsedId> {
         let id: ContactId = text.parse().ok()?;
         match id.as_str().strip_prefix('+') {
-            Some(digits) => Some(Read::Number(digits.parse().unwrap())),
-            None => Some(Read::Text(id)),
+            Some(digits) => Some(ParsedId::Number(digits.parse().unwrap())),
+            None => Some(ParsedId::Other(id)),
         }
     }
 
@@ -150,11 +173,18 @@ mod tests {
             ],
             rest in "[,\"\r\n/:;+ a]{1}.{0,20}",
         ) {
-            if let Some((number, length)) = leading(format!("{text}{rest}").as_bytes()) {
+            if let Some(LeadingNumber { number, length }) = leading(format!("{text}{rest}").as_bytes()) {
                 prop_assert_eq!(length, text.len());
-                prop_assert_eq!(Some(Read::Number(number)), exact(&text));
+                prop_assert_eq!(Some(ParsedId::Number(number)), exact(&text));
             }
         }
+    }
+
+    #[test]
+    fn eight_digits_are_read_at_once() {
+        let values = digit_values(u64::from_le_bytes(*b"14155550"));
+        assert_eq!((values, eight_digits(values)), (0x0005_0505_0501_0401, 14_155_550));
+        assert_eq!(leading_digits(digit_values(u64::from_le_bytes(*b"0123,Ann"))), 4);
     }
 
     #[test]
@@ -178,7 +208,8 @@ mod tests {
             ("2290197123456,Sheena,en", 22_997_123_456),
             ("+4522345678,Sheena,en", 4_522_345_678),
         ] {
-            assert_eq!(leading(text.as_bytes()), Some((number, text.find(',').unwrap())), "{text}");
+            let length = text.find(',').unwrap();
+            assert_eq!(leading(text.as_bytes()), Some(LeadingNumber { number, length }), "{text}");
         }
     }
 }

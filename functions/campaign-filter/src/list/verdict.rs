@@ -1,58 +1,96 @@
-//! The reasons that stand against a row of a list, as a set of bits.
+//! The verdict on a row: all reasons against it as a bit set.
 //!
-//! Bit flags in the order of priority: the reason that is given first, [`Reason::Invalid`], has the highest bit. So the one
-//! to give is the highest bit that is set, which `ilog2` finds in one instruction. For example, `0b01010` is blocked
-//! (`0b01000`) and opted out (`0b00010`), and blocked is given. Bits, order and meaning come from [`consent::eligibility`].
+//! With a bit set, an `or` joins the reasons of a row's ids, and the highest bit is the reason that is told (a priority
+//! encoder: the index of the highest set bit, Warren, *Hacker's Delight*, section 5-3). The bits follow the order of
+//! [`Reason`], and their meaning is that of [`consent::eligibility`]. An example: a contact that opted out and is blocked has
+//! `0b00_1010`, and the highest bit is that of [`Reason::Blocked`].
 
 use consent::contact::{Category, Suppression};
 use consent::eligibility::{OptIn, Reason, may_receive};
 
-/// Nobody of the row opted in.
-pub(super) const NOT_OPTED_IN: u8 = bit(Reason::NotOptedIn);
-const OPTED_OUT: u8 = bit(Reason::OptedOut);
-const PROVIDER_STOPPED: u8 = bit(Reason::ProviderStopped);
-const BLOCKED: u8 = bit(Reason::Blocked);
-/// Somebody of the row stands further up.
-pub(super) const DUPLICATE: u8 = bit(Reason::Duplicate);
-/// The row has no valid id.
-pub(super) const INVALID: u8 = bit(Reason::Invalid);
-/// The row is an empty line, and no recipient. Its bit is above those of all reasons.
-pub(super) const BLANK: u8 = 1 << Reason::ALL.len();
+/// The reasons against a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RowVerdict(u8);
 
-/// The bit of a reason: the later it stands in the order of the reasons, the lower.
-const fn bit(reason: Reason) -> u8 {
-    1 << (LAST - reason as usize)
-}
+impl RowVerdict {
+    /// No reason.
+    pub(super) const ELIGIBLE: Self = Self(0);
+    pub(super) const NOT_OPTED_IN: Self = Self::of(Reason::NotOptedIn);
+    pub(super) const DUPLICATE: Self = Self::of(Reason::Duplicate);
+    pub(super) const INVALID: Self = Self::of(Reason::Invalid);
+    /// The row is an empty line: neither eligible nor skipped.
+    pub(super) const BLANK: Self = Self(1 << Reason::ALL.len());
 
-/// The place of the last reason in their order.
-const LAST: usize = Reason::ALL.len() - 1;
-
-/// The bits of an entry of the suppression list.
-pub(super) fn of(suppression: Suppression) -> u8 {
-    let Suppression { opted_out, provider_stopped, blocked } = suppression;
-    let bit = |applies, bit| u8::from(applies) * bit;
-    bit(opted_out, OPTED_OUT) | bit(provider_stopped, PROVIDER_STOPPED) | bit(blocked, BLOCKED)
-}
-
-/// The entry of the suppression list with these bits: the inverse of [`of`].
-pub(super) fn suppression(verdict: u8) -> Suppression {
-    Suppression {
-        opted_out: verdict & OPTED_OUT != 0,
-        blocked: verdict & BLOCKED != 0,
-        provider_stopped: verdict & PROVIDER_STOPPED != 0,
+    /// The verdict of one reason.
+    const fn of(reason: Reason) -> Self {
+        Self(1 << (Reason::ALL.len() - 1 - reason as usize))
     }
-}
 
-/// The bits of the suppression list that stand against messages of a category.
-pub(super) fn against(category: Category) -> u8 {
-    let stands = |bit: &u8| may_receive(category, suppression(*bit), OptIn::NotRequired).is_err();
-    [OPTED_OUT, PROVIDER_STOPPED, BLOCKED].into_iter().filter(stands).sum()
-}
+    /// The verdict of a suppression, for messages of any category.
+    pub(super) fn of_suppression(suppression: Suppression) -> Self {
+        let Suppression { opted_out, provider_stopped, blocked } = suppression;
+        let verdict = |applies, reason| Self(u8::from(applies) * Self::of(reason).0);
+        verdict(opted_out, Reason::OptedOut)
+            .with(verdict(provider_stopped, Reason::ProviderStopped))
+            .with(verdict(blocked, Reason::Blocked))
+    }
 
-/// The reason to give, if there is any.
-pub(super) fn reason(verdict: u8) -> Option<Reason> {
-    let highest = verdict.checked_ilog2()? as usize;
-    Reason::ALL.get(LAST.checked_sub(highest)?).copied()
+    /// The suppression with this verdict.
+    pub(super) fn suppression(self) -> Suppression {
+        let applies = |reason| self.only(Self::of(reason)) != Self::ELIGIBLE;
+        Suppression {
+            opted_out: applies(Reason::OptedOut),
+            blocked: applies(Reason::Blocked),
+            provider_stopped: applies(Reason::ProviderStopped),
+        }
+    }
+
+    /// The reasons of a suppression that apply to messages of a category.
+    pub(super) fn applying_to(category: Category) -> Self {
+        let reasons = [Reason::Blocked, Reason::ProviderStopped, Reason::OptedOut].map(Self::of);
+        let applies = |reason: &Self| may_receive(category, reason.suppression(), OptIn::NotRequired).is_err();
+        reasons.into_iter().filter(applies).fold(Self::ELIGIBLE, Self::with)
+    }
+
+    /// The first reason in the order of [`Reason`]. `None` for an eligible row and for an empty line.
+    pub(super) fn reason(self) -> Option<Reason> {
+        let highest = self.0.checked_ilog2()? as usize;
+        let last = Reason::ALL.len() - 1;
+        last.checked_sub(highest).map(|place| Reason::ALL[place])
+    }
+
+    /// The reasons of both verdicts.
+    #[inline]
+    pub(super) const fn with(self, reasons: Self) -> Self {
+        Self(self.0 | reasons.0)
+    }
+
+    /// The reasons that are in both verdicts.
+    #[inline]
+    pub(super) const fn only(self, reasons: Self) -> Self {
+        Self(self.0 & reasons.0)
+    }
+
+    /// Adds the reasons of another verdict.
+    #[inline]
+    pub(super) const fn add(&mut self, reasons: Self) {
+        self.0 |= reasons.0;
+    }
+
+    /// The verdict without some reasons.
+    pub(super) fn without(self, reasons: Self) -> Self {
+        Self(self.0 & !reasons.0)
+    }
+
+    /// The verdict with these bits.
+    pub(super) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    /// The bits, the highest reason last.
+    pub(super) const fn bits(self) -> u8 {
+        self.0
+    }
 }
 
 #[cfg(test)]
@@ -61,12 +99,16 @@ mod tests {
 
     #[test]
     fn of_several_reasons_the_first_in_their_order_is_told() {
-        let told: Vec<_> = (0..1 << 6).filter_map(reason).collect();
+        let told: Vec<_> = (0..1 << 6).filter_map(|bits| RowVerdict(bits).reason()).collect();
         assert!(told.is_sorted_by(|a, b| a >= b));
         assert_eq!((told.first(), told.last()), (Some(&Reason::NotOptedIn), Some(&Reason::Invalid)));
+        assert_eq!(RowVerdict::BLANK.reason(), None);
         let all = Suppression { opted_out: true, blocked: true, provider_stopped: true };
-        assert_eq!(reason(of(all)), Some(Reason::Blocked));
-        assert_eq!(reason(of(Suppression { blocked: false, ..all })), Some(Reason::ProviderStopped));
-        assert_eq!(reason(of(Suppression { blocked: false, ..all }) & against(Category::Utility)), None);
+        let reason = |suppression| RowVerdict::of_suppression(suppression).reason();
+        assert_eq!(reason(all), Some(Reason::Blocked));
+        let not_blocked = Suppression { blocked: false, ..all };
+        assert_eq!(reason(not_blocked), Some(Reason::ProviderStopped));
+        let utility = RowVerdict::applying_to(Category::Utility);
+        assert_eq!(RowVerdict::of_suppression(not_blocked).only(utility).reason(), None);
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// A row of a list.
 #[derive(Debug)]
-pub struct Row {
+pub struct PlainRow {
     pub line: u64,
     pub bytes: Vec<u8>,
     pub contact: Vec<u8>,
@@ -14,7 +14,7 @@ pub struct Row {
     pub ids: Vec<ContactId>,
 }
 
-/// What a file of these tests is that is no list, if it is none.
+/// The kind of a file of these tests that is no list. `None` for a list.
 pub fn not_a_list(format: Format, file: &[u8]) -> Option<NotAList> {
     let beginning: Vec<u8> = file.iter().copied().take(64).collect();
     let zeros = beginning.split(|byte| *byte == 0).count() - 1;
@@ -36,13 +36,13 @@ pub fn not_a_list(format: Format, file: &[u8]) -> Option<NotAList> {
     }
 }
 
-/// Whether a quote of a CSV file is never closed.
+/// True for a CSV file of which a quote is never closed.
 pub fn is_open(file: &[u8]) -> bool {
     records(file).last().is_some_and(|record| record.is_open)
 }
 
-/// What comes before the rows of a CSV file, and its rows.
-pub fn csv(file: &[u8], column: &str) -> (Vec<u8>, Vec<Row>) {
+/// The bytes before the rows of a CSV file, and its rows.
+pub fn csv(file: &[u8], column: &str) -> (Vec<u8>, Vec<PlainRow>) {
     let mark = if file.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
     let mut records = records(&file[mark..]).into_iter();
     let header = records.next().unwrap();
@@ -61,7 +61,7 @@ pub fn csv(file: &[u8], column: &str) -> (Vec<u8>, Vec<Row>) {
         ids.dedup();
         let next = line + lines(&record.bytes);
         if !matches!(&record.bytes[..], b"\n" | b"\r\n" | b"\r") {
-            rows.push(Row { line, bytes: record.bytes, contact, ids });
+            rows.push(PlainRow { line, bytes: record.bytes, contact, ids });
         }
         line = next;
     }
@@ -124,19 +124,19 @@ fn lines(bytes: &[u8]) -> u64 {
 }
 
 #[derive(Deserialize)]
-struct Fields {
-    id: Id,
+struct PlainFields {
+    id: PlainId,
     user_id: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Id {
+enum PlainId {
     Text(String),
     Number(u64),
 }
 
-impl Id {
+impl PlainId {
     fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -145,14 +145,14 @@ impl Id {
     }
 }
 
-/// What comes before the rows of a JSON Lines file, and its rows.
-pub fn jsonl(file: &[u8]) -> (Vec<u8>, Vec<Row>) {
+/// The bytes before the rows of a JSON Lines file, and its rows.
+pub fn jsonl(file: &[u8]) -> (Vec<u8>, Vec<PlainRow>) {
     let mark = if file.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
     let lines = file[mark..].split_inclusive(|byte| *byte == b'\n');
     let rows = lines.zip(1..).filter(|(bytes, _)| bytes.iter().any(|byte| !b" \t\r\n".contains(byte)));
     let rows = rows.map(|(bytes, line)| {
         let fields = str::from_utf8(bytes).ok().and_then(fields);
-        let ids = fields.as_ref().and_then(|Fields { id, user_id }| {
+        let ids = fields.as_ref().and_then(|PlainFields { id, user_id }| {
             let ids = [Some(id.text()), user_id.clone()].into_iter().flatten();
             let mut ids: Vec<ContactId> = ids.map(|id| id.parse().ok()).collect::<Option<_>>()?;
             ids.dedup();
@@ -160,14 +160,14 @@ pub fn jsonl(file: &[u8]) -> (Vec<u8>, Vec<Row>) {
         });
         let contact =
             fields.as_ref().map_or_else(|| bytes.trim_ascii().to_vec(), |fields| fields.id.text().into_bytes());
-        Row { line, bytes: bytes.to_vec(), contact, ids: ids.unwrap_or_default() }
+        PlainRow { line, bytes: bytes.to_vec(), contact, ids: ids.unwrap_or_default() }
     });
     (file[..mark].to_vec(), rows.collect())
 }
 
-fn fields(row: &str) -> Option<Fields> {
+fn fields(row: &str) -> Option<PlainFields> {
     match row.trim_start().chars().next()? {
-        '"' => serde_json::from_str(row).ok().map(|id| Fields { id: Id::Text(id), user_id: None }),
+        '"' => serde_json::from_str(row).ok().map(|id| PlainFields { id: PlainId::Text(id), user_id: None }),
         '{' => serde_json::from_str(row).ok(),
         _ => None,
     }

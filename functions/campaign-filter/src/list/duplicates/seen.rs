@@ -1,43 +1,54 @@
-//! All ids that came, exactly: those of each part that came last in memory, the others in chunks on disk.
+//! All ids that came, exactly. They are parted by the high bits of their keys, as the partitions of a Grace hash join are
+//! (Kitsuregawa, Tanaka and Moto-oka, 1983, <https://doi.org/10.1007/BF03037022>), so that a look for some ids reads their
+//! parts only. Of each part, the last chunk is in memory, and the others are on disk.
 
 use std::io;
 use std::path::PathBuf;
 
 use memchr::memmem;
 
-use super::key::Key;
 use super::spill::{CHUNK, PART_BITS, PARTS, Spill};
+use crate::list::key::IdKey;
 
-/// Phone numbers that came. Their part tells 12 bits of their keys, and five bytes the other 38.
+/// The phone numbers that came.
+///
+/// A number takes 5 bytes: its key has 50 bits that are not always zero, and its part tells 12 of them (quotienting: Knuth,
+/// *The Art of Computer Programming* vol. 3, section 6.4, exercise 13; Cleary, 1984,
+/// <https://doi.org/10.1109/TC.1984.1676499>). An example: `+14155550123` has the key `0xaf4_57a077217c_000`. It is in part `0xaf4`,
+/// with the lower four bytes `0xa077217c` and the fifth byte `0x57`.
 #[derive(Debug)]
-pub(super) struct Numbers {
-    /// A chunk of each part: first the lower four bytes of each number, then the fifth of each.
+pub(super) struct SeenNumbers {
+    /// The open chunk of each part: first the lower four bytes of every number, then the fifth byte of every number, so
+    /// that four bytes can be compared for many numbers at once.
     open: Vec<[u8; CHUNK]>,
-    /// How many numbers are in each open chunk.
+    /// The number of numbers in each open chunk.
     filled: Vec<usize>,
     full: Spill,
     read: Vec<u8>,
 }
 
-/// How many numbers a chunk holds.
+/// The number of numbers in a full chunk.
 const IN_CHUNK: usize = CHUNK / 5;
 
-/// Where in a chunk the fifth bytes begin.
+/// The index of the first fifth byte in a chunk.
 const FIFTHS: usize = IN_CHUNK * 4;
 
-impl Numbers {
-    /// Nobody came yet.
+impl SeenNumbers {
+    /// No numbers. The chunks that are full go to a file in this directory.
     pub(super) fn new(directory: PathBuf) -> Self {
         let (open, filled) = (vec![[0; CHUNK]; PARTS], vec![0; PARTS]);
         Self { open, filled, full: Spill::new(directory), read: Vec::new() }
     }
 
     /// Adds a number that is new.
+    ///
+    /// # Errors
+    /// The file failed.
     #[inline]
-    pub(super) fn add(&mut self, key: Key) -> io::Result<()> {
+    pub(super) fn add(&mut self, key: IdKey) -> io::Result<()> {
         let part = key.high(PART_BITS);
         let (chunk, filled) = (&mut self.open[part], &mut self.filled[part]);
-        let (four, fifth) = bytes(key);
+        let Remainder { four, fifth } = Remainder::of(key);
         chunk[*filled * 4..][..4].copy_from_slice(&four);
         chunk[FIFTHS + *filled] = fifth;
         *filled += 1;
@@ -48,27 +59,30 @@ impl Numbers {
         Ok(())
     }
 
-    /// All numbers of a part that have come.
-    pub(super) fn part(&mut self, part: usize) -> io::Result<Part<'_>> {
+    /// All numbers of a part.
+    ///
+    /// # Errors
+    /// The file failed.
+    pub(super) fn part(&mut self, part: usize) -> io::Result<SeenPart<'_>> {
         self.full.read(part, &mut self.read)?;
-        Ok(Part { full: &self.read, open: &self.open[part], filled: self.filled[part] })
+        Ok(SeenPart { full: &self.read, open: &self.open[part], filled: self.filled[part] })
     }
 }
 
-/// The numbers of a part, as long as none is added.
-pub(super) struct Part<'a> {
+/// The numbers of a part.
+pub(super) struct SeenPart<'a> {
     full: &'a [u8],
     open: &'a [u8; CHUNK],
     filled: usize,
 }
 
-impl Part<'_> {
-    /// Whether a number of this part has come.
-    pub(super) fn has(&self, key: Key) -> bool {
-        let (four, fifth) = bytes(key);
+impl SeenPart<'_> {
+    /// True if a number of this part came.
+    pub(super) fn has(&self, key: IdKey) -> bool {
+        let Remainder { four, fifth } = Remainder::of(key);
         let is_in = |chunk: &[u8; CHUNK], filled: usize| {
             let fours = || chunk[..filled * 4].as_chunks().0.iter().map(|other| *other == four);
-            // Nearly always none is the same; counting, unlike searching, goes over many at once.
+            // Nearly always none is the same. To count them, unlike to search, compiles to vector instructions.
             fours().fold(0, |count, same| count + u32::from(same)) > 0
                 && fours().zip(&chunk[FIFTHS..]).any(|(same, other)| same && *other == fifth)
         };
@@ -76,31 +90,44 @@ impl Part<'_> {
     }
 }
 
-/// What the part does not tell of the key of a number.
-fn bytes(key: Key) -> ([u8; 4], u8) {
-    let [one, two, three, four, fifth, ..] = (key.bits() << PART_BITS >> (64 - 40)).to_le_bytes();
-    ([one, two, three, four], fifth)
+/// The bits of a number's key that its part does not tell.
+struct Remainder {
+    /// The lower four bytes, the lowest first.
+    four: [u8; 4],
+    fifth: u8,
 }
 
-/// Other ids that came: in each part one behind the other, each with the end of its line.
+impl Remainder {
+    #[inline]
+    fn of(key: IdKey) -> Self {
+        let [one, two, three, four, fifth, ..] = (key.bits() << PART_BITS >> (64 - 40)).to_le_bytes();
+        Self { four: [one, two, three, four], fifth }
+    }
+}
+
+/// The ids that came and are no numbers: in each part one behind the other, each with a line break.
 #[derive(Debug)]
-pub(super) struct Texts {
+pub(super) struct SeenTexts {
+    /// The open chunk of each part.
     open: Vec<[u8; CHUNK]>,
-    /// How many bytes of each open chunk are taken.
+    /// The number of bytes in each open chunk.
     filled: Vec<usize>,
     full: Spill,
     read: Vec<u8>,
 }
 
-impl Texts {
-    /// Nobody came yet.
+impl SeenTexts {
+    /// No ids. The chunks that are full go to a file in this directory.
     pub(super) fn new(directory: PathBuf) -> Self {
         let (open, filled) = (vec![[0; CHUNK]; PARTS], vec![0; PARTS]);
         Self { open, filled, full: Spill::new(directory), read: Vec::new() }
     }
 
     /// Adds an id that is new.
-    pub(super) fn add(&mut self, key: Key, text: &[u8]) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The file failed.
+    pub(super) fn add(&mut self, key: IdKey, text: &[u8]) -> io::Result<()> {
         let part = key.high(PART_BITS);
         let (chunk, filled) = (&mut self.open[part], &mut self.filled[part]);
         for &byte in text.iter().chain(b"\n") {
@@ -114,14 +141,17 @@ impl Texts {
         Ok(())
     }
 
-    /// Reads a part: what is asked next is of its ids.
+    /// Reads a part into memory, for [`Self::has`].
+    ///
+    /// # Errors
+    /// The file failed.
     pub(super) fn read(&mut self, part: usize) -> io::Result<()> {
         self.full.read(part, &mut self.read)?;
         self.read.extend(&self.open[part][..self.filled[part]]);
         Ok(())
     }
 
-    /// Whether an id of the part that was read last had come by then.
+    /// True if an id of the part that was read last had come by then.
     pub(super) fn has(&self, text: &[u8]) -> bool {
         let line = [b"\n", text, b"\n"].concat();
         self.read.starts_with(&line[1..]) || memmem::find(&self.read, &line).is_some()
@@ -134,8 +164,8 @@ mod tests {
 
     #[test]
     fn every_number_that_came_is_known_and_no_other() {
-        let mut numbers = Numbers::new(std::env::temp_dir());
-        let key = |number| Key::of_number(999_999_000_000_000 + number);
+        let mut numbers = SeenNumbers::new(std::env::temp_dir());
+        let key = |number| IdKey::of_number(999_999_000_000_000 + number);
         // All in a few parts, so that each has many chunks.
         let near = |number: &u64| key(*number).high(PART_BITS) < 4;
         let all: Vec<u64> = (0..2_000_000).filter(near).collect();
@@ -150,8 +180,8 @@ mod tests {
 
     #[test]
     fn every_other_id_that_came_is_known_and_no_part_of_one() {
-        let mut texts = Texts::new(std::env::temp_dir());
-        let key = Key::of_text(b"US.1");
+        let mut texts = SeenTexts::new(std::env::temp_dir());
+        let key = IdKey::of_text(b"US.1");
         for number in 0..1_000 {
             texts.add(key, format!("US.{}", number * 10).as_bytes()).unwrap();
         }

@@ -1,66 +1,83 @@
-//! Chunks that are too many for memory, in parts, on a file without a name.
+//! A temporary file of the chunks that are too many for memory, ordered by their parts. The file has no name, and goes when
+//! the process ends.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-/// How many bits of a key tell its part.
+/// The number of high bits of a key that tell its part.
 pub(super) const PART_BITS: u32 = 12;
 
-/// How many parts there are.
+/// The number of parts.
 pub(super) const PARTS: usize = 1 << PART_BITS;
 
-/// How many bytes a chunk has. One of each part is in memory: 4 MiB in all.
+/// The length of a chunk, in bytes. One chunk of each part is in memory: 4 MiB in all.
 pub(super) const CHUNK: usize = 1 << 10;
 
-/// How many chunks of one part stand together in the file, so that reading them takes few calls.
+/// The number of chunks of one part that stand together in the file, so that few calls read them.
 const RUN: usize = 16;
 
-/// The chunks of all parts.
+/// The chunks of all parts that are on disk.
 #[derive(Debug)]
 pub(super) struct Spill {
     directory: PathBuf,
-    /// Made for the first chunk.
+    /// None before the first chunk.
     file: Option<File>,
-    /// How many chunks each part has.
+    /// The number of chunks of each part.
     chunks: Vec<usize>,
 }
 
 impl Spill {
-    /// No chunks yet. When the first comes, the file is made in this directory.
+    /// No chunks. The first one makes the file in this directory.
     pub(super) fn new(directory: PathBuf) -> Self {
         Self { directory, file: None, chunks: vec![0; PARTS] }
     }
 
     /// Adds a chunk to a part.
+    ///
+    /// # Errors
+    /// The file failed.
     pub(super) fn write(&mut self, part: usize, chunk: &[u8]) -> io::Result<()> {
         let file = match &self.file {
             Some(file) => file,
             None => self.file.insert(tempfile::tempfile_in(&self.directory)?),
         };
-        file.write_all_at(chunk, place(part, self.chunks[part]))?;
+        file.write_all_at(chunk, ChunkNumber { part, chunk: self.chunks[part] }.offset())?;
         self.chunks[part] += 1;
         Ok(())
     }
 
-    /// Reads all chunks of a part.
+    /// Reads all chunks of a part, and nothing else, into `into`.
+    ///
+    /// # Errors
+    /// The file failed.
     pub(super) fn read(&self, part: usize, into: &mut Vec<u8>) -> io::Result<()> {
         into.resize(self.chunks[part] * CHUNK, 0);
         if let Some(file) = &self.file {
             for (run, bytes) in into.chunks_mut(RUN * CHUNK).enumerate() {
-                file.read_exact_at(bytes, place(part, run * RUN))?;
+                file.read_exact_at(bytes, ChunkNumber { part, chunk: run * RUN }.offset())?;
             }
         }
         Ok(())
     }
 }
 
-/// Where a part's chunk of that number stands in the file. The parts take turns, a run each; as keys are spread evenly,
-/// all have about as many.
-fn place(part: usize, chunk: usize) -> u64 {
-    let run = chunk / RUN * PARTS + part;
-    ((run * RUN + chunk % RUN) * CHUNK) as u64
+/// A chunk of a part, by both numbers from 0.
+#[derive(Clone, Copy)]
+struct ChunkNumber {
+    part: usize,
+    chunk: usize,
+}
+
+impl ChunkNumber {
+    /// The offset of the chunk in the file, in bytes. The parts take turns with a run of chunks each: part 2 has its chunks 0
+    /// to 15 behind those of the parts 0 and 1, and its chunk 16 behind the first runs of all parts. Keys are spread evenly,
+    /// so that all parts are about as long, and few gaps stay.
+    fn offset(self) -> u64 {
+        let run = self.chunk / RUN * PARTS + self.part;
+        ((run * RUN + self.chunk % RUN) * CHUNK) as u64
+    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,21 @@
-//! Looks at sixteen bytes together, and tells of each by a bit whether it is one that matters: the first byte's the lowest.
+//! Looks at many bytes at once, and tells by one bit for each whether it matters. The lowest bit is that of the first byte.
+//!
+//! Vector instructions compare 16 bytes, and the results of four make a bitmap of 64 (the first stage of simdjson:
+//! Langdale and Lemire, *Parsing Gigabytes of JSON per Second*, 2019, <https://arxiv.org/abs/1902.08318>). An example: the
+//! line breaks of `ab\nc\n` are the bits `0b10100`. The first one from byte 3 on is found by a shift and a count of zeros:
+//! `0b10100 >> 3` is `0b10`, with one zero below its first one, so the line break is byte 4.
 
 use wide::u8x16;
 
-/// How many bytes are looked at together.
+/// The number of bytes in a [`Word`].
 pub(super) const WORD: usize = 16;
 
-/// Bytes that are looked at together.
+/// 16 bytes that are looked at together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word(u8x16);
 
 impl Word {
-    /// The first of these bytes. What they lack is zeros.
+    /// The first 16 of some bytes. Where there are fewer, zeros follow.
     #[inline]
     pub(super) fn first(bytes: &[u8]) -> Self {
         match bytes.first_chunk() {
@@ -26,19 +31,21 @@ impl Word {
         Self(u8x16::new(word))
     }
 
-    /// Which are the same as another's.
+    /// The bytes that are the same in both words.
     #[inline]
     pub(super) fn same(self, other: Self) -> u32 {
         self.0.simd_eq(other.0).to_bitmask()
     }
 
-    /// Which are this byte.
+    /// The bytes that are this one.
     #[inline]
     fn are(self, byte: u8) -> u32 {
         self.0.simd_eq(u8x16::splat(byte)).to_bitmask()
     }
 
-    /// Which can't be within a text of JSON without escapes: quotes, backslashes and control characters.
+    /// The bytes that a JSON text without escapes can't have: quotes, backslashes and control characters. A byte is a
+    /// control character if the minimum of it and 0x1F is itself: vectors have `min` and `==` for unsigned bytes, but no
+    /// `<=`.
     #[inline]
     pub(super) fn text_ends(self) -> u32 {
         let Self(word) = self;
@@ -46,23 +53,23 @@ impl Word {
         (control | word.simd_eq(u8x16::splat(b'"')) | word.simd_eq(u8x16::splat(b'\\'))).to_bitmask()
     }
 
-    /// Which are not ASCII.
+    /// The bytes that are not ASCII: those with the highest bit set.
     #[inline]
     pub(super) fn beyond_ascii(self) -> u32 {
         self.0.to_bitmask()
     }
 }
 
-/// How many bytes one number of bits tells of.
+/// The number of bytes whose bits are in one integer.
 const CHUNK: usize = 64;
 
-/// The line breaks among some bytes: a bit for each byte, the first byte's the lowest of the first word.
+/// The line breaks among some bytes: a bitmap in chunks of 64 bytes.
 #[derive(Debug, Default)]
 pub(super) struct LineBreaks(Vec<u64>);
 
 impl LineBreaks {
-    /// Notes those of these bytes. Whether there are carriage returns as well.
-    pub(super) fn note(&mut self, bytes: &[u8]) -> bool {
+    /// Finds the line breaks among these bytes, in place of those before. True if there are carriage returns as well.
+    pub(super) fn find(&mut self, bytes: &[u8]) -> bool {
         let (chunks, rest) = bytes.as_chunks();
         let mut returns = 0;
         let mut line_breaks = |chunk: &[u8; CHUNK]| {
@@ -76,17 +83,18 @@ impl LineBreaks {
         self.0.extend(chunks.iter().map(&mut line_breaks));
         let mut chunk = [b' '; CHUNK];
         chunk[..rest.len()].copy_from_slice(rest);
-        // The last one is there for `next`, which looks at two.
+        // One chunk more, as `next` looks at two.
         self.0.extend([line_breaks(&chunk), 0]);
         returns != 0
     }
 
-    /// The first one from this byte on.
+    /// The first line break from this byte on.
+    ///
+    /// It looks at the 64 bytes from there on, whatever chunks they are in, so that the processor has no branch to guess.
+    /// The shift of the second chunk is split in two, as a shift by 64 is not defined.
     #[inline]
     pub(super) fn next(&self, from: usize) -> Option<usize> {
         let (chunk, shift) = (from / CHUNK, from % CHUNK);
-        // Of the 64 bytes from there on, so that nothing hangs on where chunks begin: the processor could not guess
-        // that.
         let [this, next] = *self.0.get(chunk..)?.first_chunk()?;
         let bits = this >> shift | next << (CHUNK - 1 - shift) << 1;
         if bits == 0 { self.next_far(from + CHUNK) } else { Some(from + bits.trailing_zeros() as usize) }
@@ -119,7 +127,7 @@ mod tests {
         ) {
             let bytes = [bytes, vec![b' '; gap], b"\n".to_vec()].concat();
             let mut line_breaks = LineBreaks::default();
-            prop_assert_eq!(line_breaks.note(&bytes), bytes.contains(&b'\r'));
+            prop_assert_eq!(line_breaks.find(&bytes), bytes.contains(&b'\r'));
             for from in 0..bytes.len() {
                 let first = |is: fn(&u8) -> bool| bytes[from..].iter().position(is).map(|place| from + place);
                 prop_assert_eq!(line_breaks.next(from), first(|byte| *byte == b'\n'));
