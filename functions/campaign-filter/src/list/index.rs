@@ -306,6 +306,17 @@ mod tests {
     }
 
     #[test]
+    fn entries_stand_in_the_order_of_their_keys() {
+        let key = |percent: u64| (u64::MAX / 100 * percent) & !IdKey::SPARE;
+        let mut numbers = NumberTable { slots: vec![GAP; 5], places: 4, ..NumberTable::new(&[]) };
+        for percent in [10, 60, 20, 15] {
+            numbers.insert(key(percent));
+        }
+        assert_eq!(numbers.slots, [key(10), key(15), key(20), key(60), GAP]);
+        assert_eq!(numbers.search(IdKey::from_bits(key(12))), 1);
+    }
+
+    #[test]
     fn what_is_pushed_over_the_end_is_found() {
         let mut last: Vec<u64> = (1_000_000..1_200_000).collect();
         last.sort_unstable_by_key(|&number| std::cmp::Reverse(IdKey::of_number(number)));

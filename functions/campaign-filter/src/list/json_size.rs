@@ -145,6 +145,12 @@ mod tests {
     }
 
     #[test]
+    fn escapes_are_counted() {
+        let (eligible, skipped, exact, _) = taken(Format::Csv, b"phone\n\"say \"\"no\"\"\"\n").unwrap();
+        assert_eq!((eligible, skipped, exact), (23, 53, 84));
+    }
+
+    #[test]
     fn a_plain_row_takes_little_less_than_is_counted() {
         let list = "phone,name,language,amount\n".to_owned() + &"+4915112345678,Anna,en,12.50\n".repeat(100);
         let (eligible, _, exact, quick) = taken(Format::Csv, list.as_bytes()).unwrap();

@@ -81,6 +81,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_key_has_its_bits_in_two_words_of_one_line() {
+        let mut filter = BloomFilter::new();
+        assert!(filter.insert(IdKey::of_number(14_155_550_123)));
+        let mut line = [0; 8];
+        line[3] = 1 << 12 | 1 << 36 | 1 << 51;
+        line[7] = 1 << 15 | 1 << 34 | 1 << 58;
+        assert_eq!(filter.lines[179_477].0, line);
+    }
+
+    #[test]
     fn what_came_before_is_never_new_and_what_is_new_seldom_is_not_called_so() {
         let mut filter = BloomFilter::new();
         let keys = || (0..1_000_000).map(|number| IdKey::of_number(4_915_000_000_000 + number));

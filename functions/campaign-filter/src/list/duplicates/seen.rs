@@ -163,6 +163,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_number_is_its_part_and_five_bytes() {
+        let key = IdKey::of_number(14_155_550_123);
+        let Remainder { four, fifth } = Remainder::of(key);
+        assert_eq!((key.high(PART_BITS), u32::from_le_bytes(four), fifth), (0xAF4, 0xA077_217C, 0x57));
+    }
+
+    #[test]
     fn every_number_that_came_is_known_and_no_other() {
         let mut numbers = SeenNumbers::new(std::env::temp_dir());
         let key = |number| IdKey::of_number(999_999_000_000_000 + number);

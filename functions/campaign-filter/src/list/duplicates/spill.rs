@@ -85,6 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn parts_take_turns_with_runs_of_chunks() {
+        let offset = |part, chunk| ChunkNumber { part, chunk }.offset();
+        assert_eq!(offset(2, 0), offset(0, 15) + (CHUNK * (1 + RUN)) as u64);
+        assert_eq!(offset(2, 16), (CHUNK * RUN * (PARTS + 2)) as u64);
+    }
+
+    #[test]
     fn a_part_reads_as_it_was_written_however_much_there_is() {
         let mut spill = Spill::new(std::env::temp_dir());
         let mut parts = vec![Vec::<u8>::new(); 3];

@@ -120,6 +120,13 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn line_breaks_are_bits() {
+        let mut line_breaks = LineBreaks::default();
+        assert!(!line_breaks.find(b"ab\nc\n"));
+        assert_eq!((line_breaks.0[0], line_breaks.next(3)), (0b1_0100, Some(4)));
+    }
+
     proptest! {
         #[test]
         fn what_is_noted_is_found_from_anywhere(

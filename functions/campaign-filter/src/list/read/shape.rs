@@ -239,6 +239,13 @@ mod tests {
     }
 
     #[test]
+    fn a_number_with_an_exponent_fits_no_shape() {
+        let model = r#"{"id":"+14155550123","n":-1.50}"#;
+        assert_eq!(ids(model, "{\"id\":\"US.1\",\"n\":7}\n"), Some(("US.1", None)));
+        assert_eq!(ids(model, "{\"id\":\"US.1\",\"n\":1e3}\n"), None);
+    }
+
+    #[test]
     fn rows_of_one_shape_differ_in_texts_and_numbers_alone() {
         let model =
             r#"{"name": "Anna", "id": "1", "tags": ["a", {"id": "2"}], "sum": -1.50, "user_id": "US.1", "ok": true}"#;
