@@ -44,7 +44,7 @@
 //! | `CameLater` | the old number's holder has come there later | the new number's holder had the old number until the news; its restrictions hold for both | `P STOP @1`, `P+V hello @20`, `P moved to Q @10`: V keeps P, Q is opted out |
 //! | `Moved` | anything else | both are one, under the new id; the old one is vacant and keeps its restrictions | `P STOP @1`, `P moved to Q @10`: P and Q are opted out |
 //!
-//! Where two are one, each field takes the stricter state (`join`). A change goes through [`Draft`](draft::Draft), the working
+//! Where two are one, each field takes the stricter state (`join`). A change goes through `Draft`, the working
 //! copy of the records, by one of three operations: `Merge` makes one person of two, `Reassignment` takes a number from its
 //! holder, `EarlierTenure` adds a holder from before.
 //!
