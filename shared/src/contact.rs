@@ -218,6 +218,10 @@ pub struct LeftId {
     pub id: ContactId,
     /// The last moment at which it was the person's.
     pub until: Time,
+    /// The time from which the user id was known at the number, as long as only the news of a change says that the user id
+    /// went on from there. A message with the user id and a later number removes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
 }
 
 impl Contact {
@@ -286,7 +290,7 @@ impl Contact {
     /// Notes that the person has left an id, which it may have left before.
     pub fn leave(&mut self, id: &ContactId, until: Time) {
         self.left.retain(|left| left.id != *id);
-        self.left.push(LeftId { id: id.clone(), until });
+        self.left.push(LeftId { id: id.clone(), until, since: None });
     }
 
     /// What the contact said about marketing. Of someone erased, an opt-in can't be proved any more.

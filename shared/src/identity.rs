@@ -18,7 +18,7 @@
 //! | case | ids | in the records | what follows | example |
 //! |---|---|---|---|---|
 //! | `OneId` | one | anything | the id's holder; without one, a new person with the restrictions left there | `P STOP @1` |
-//! | `SamePerson` | both | both lead to one contact | that person | `P+U hello @1`, `P+U STOP @2` |
+//! | `SamePerson` | both | both lead to one contact | that person; `LeftId::since` is removed | `P+U hello @1`, `P+U STOP @2` |
 //! | `PhoneOfAnother` | both | the number's holder had another user id and has left since | the user id's person; nothing is learnt of the number | `P+U hello @1`, `P moved to Q @10`, `P+V STOP @5`: V's stop |
 //! | `PhoneLeft` | both | the number's holder had no user id and has left since | both are one, under the newer ids | `P STOP @1`, `P moved to Q @10`, `P+U hello @5`: U goes by Q, opted out |
 //! | `EarlierHolder` | both | the number's holder or the user id's person has come to a number later | the user id's person had the number until then; its restrictions hold for both | `P+V hello @10`, `P+U STOP @5`: V keeps P, all are opted out |
@@ -33,6 +33,7 @@
 //! |---|---|---|---|
 //! | `arrival`, former | the new number was left unnoticed later than the news says | it was left just before the news | `Q+V hello @1`, `Q+U hello @30`, `P moved to Q @20`: V had Q until 20 |
 //! | `arrival`, present | the new number's holder has another user id and came before | that holder has left, as in `NewHolder` | `Q+V STOP @5`, `P moved to Q @10`: Q is the mover's, opted out |
+//! | `arrival`, separate | the new number's user id came before and left after the news, and only news led it to its present number | that later news was about the mover: the user id is separate again, and both keep all restrictions | `P+U STOP @1`, `P moved to Q @30`, `Q moved to P @20`: U is out, whatever Q says |
 //! | `departure` | the old id was left later than the news says | it was left at the time of the news; later releases are taken back from the mover | `P+U STOP @1`, `P+V hello @20`, `P START @15`, `P moved to Q @10`: U stays out |
 //!
 //! Then it is one of these:
@@ -45,8 +46,8 @@
 //! | `Moved` | anything else | both are one, under the new id; the old one is vacant and keeps its restrictions | `P STOP @1`, `P moved to Q @10`: P and Q are opted out |
 //!
 //! Where two are one, each field takes the stricter state (`join`). A change goes through `Draft`, the working
-//! copy of the records, by one of three operations: `Merge` makes one person of two, `Reassignment` takes a number from its
-//! holder, `EarlierTenure` adds a holder from before.
+//! copy of the records, by one of four operations: `Merge` makes one person of two, `Separation` two of one, `Reassignment`
+//! takes a number from its holder, `EarlierTenure` adds a holder from before.
 //!
 //! # Examples
 //!

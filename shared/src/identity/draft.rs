@@ -47,7 +47,7 @@ impl<'a> Draft<'a> {
         let mut came_from: Option<ContactId> = None;
         for _ in 0..MAX_CHANGES {
             let record = self.record(&id)?.clone();
-            // The previous holder who went on to here was looked for: whoever held this id before is somebody else.
+            // The person looked for went on to this id and holds it. Its holders from before are other persons.
             let present = self.contact_of(&record.now)?;
             if came_from.is_some_and(|from| present.is_some_and(|contact| contact.has_left(&from))) {
                 break;

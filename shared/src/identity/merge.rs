@@ -18,6 +18,14 @@ pub(super) struct Merge {
 }
 
 impl Merge {
+    /// Like [`Merge::apply`], where a message with both ids proves it. Nothing that turns out about earlier numbers can
+    /// separate the user id from this one then.
+    pub(super) fn apply_proven(self, draft: &mut Draft<'_>) -> Result<KnownPerson, MissingRecord> {
+        let mut person = self.apply(draft)?;
+        person.contact.left.iter_mut().for_each(|left| left.since = None);
+        Ok(person)
+    }
+
     /// Writes the merge into the records, and returns the one person.
     pub(super) fn apply(self, draft: &mut Draft<'_>) -> Result<KnownPerson, MissingRecord> {
         let Self { from, into, handover } = self;

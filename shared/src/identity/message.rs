@@ -6,6 +6,7 @@ mod earlier_holder;
 mod link;
 mod new_holder;
 mod phone_left;
+mod same_person;
 mod went_on;
 
 use super::draft::Draft;
@@ -16,12 +17,13 @@ use earlier_holder::EarlierHolder;
 use link::Link;
 use new_holder::NewHolder;
 use phone_left::PhoneLeft;
+use same_person::SamePerson;
 use went_on::WentOn;
 
 /// The cases of a message, each with all that it needs.
 enum Case<'a> {
     OneId(KnownPerson),
-    SamePerson(KnownPerson),
+    SamePerson(SamePerson),
     PhoneOfAnother(KnownPerson),
     PhoneLeft(PhoneLeft),
     EarlierHolder(EarlierHolder<'a>),
@@ -33,7 +35,8 @@ enum Case<'a> {
 /// The person whom a message at a time is about. What the message teaches about ids goes into the draft.
 pub(super) fn identify(draft: &mut Draft<'_>, ids: &Ids, at: Option<Time>) -> Result<KnownPerson, MissingRecord> {
     match classify(draft, ids, at)? {
-        Case::OneId(person) | Case::SamePerson(person) | Case::PhoneOfAnother(person) => Ok(person),
+        Case::OneId(person) | Case::PhoneOfAnother(person) => Ok(person),
+        Case::SamePerson(case) => Ok(case.apply(draft)),
         Case::PhoneLeft(case) => case.apply(draft),
         Case::EarlierHolder(case) => case.apply(draft),
         Case::NewHolder(case) => case.apply(draft),
@@ -53,7 +56,7 @@ fn classify<'a>(draft: &mut Draft<'_>, ids: &'a Ids, at: Option<Time>) -> Result
     if let (Some(holder), Some(person)) = (&by_phone, &by_user)
         && holder.person.is(&person.person)
     {
-        return Ok(Case::SamePerson(person.person.clone()));
+        return Ok(Case::SamePerson(SamePerson { person: person.person.clone(), at: at.unwrap_or(draft.joins_at) }));
     }
     let person = by_user.map(|holder| holder.person);
     let person = person.map_or_else(|| draft.newcomer(&user.clone().into()), Ok)?;

@@ -27,7 +27,7 @@ pub(super) struct News<'a> {
 }
 
 /// The cases of news, each with all that it needs.
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+#[expect(clippy::large_enum_variant, reason = "only one exists at a time")]
 enum Case {
     AlreadyMoved(KnownPerson),
     CameLater(CameLater),
@@ -36,39 +36,38 @@ enum Case {
 
 /// The person under the new ids. `mover` is the person who held the old ones at the time of the change.
 pub(super) fn apply(draft: &mut Draft<'_>, mover: KnownPerson, news: News<'_>) -> Result<KnownPerson, MissingRecord> {
+    let mover =
+        if arrival::separate(draft, news)? { message::identify(draft, news.from, Some(news.at))? } else { mover };
     arrival::end_former_tenure(draft, &mover, news)?;
-    // The holder of the new ids after the second of the change: whoever held them within it has left them.
+    // The holder after the second of the change. A holder within that second has left.
     let holder = message::identify(draft, news.to, Some(news.handover().until.next()))?;
     if holder.is(&mover) {
         return Ok(holder);
     }
     let holder = arrival::end_present_tenure(draft, holder, news)?;
     let mover = departure::correct(draft, mover, news)?;
-    match classify(draft, mover, holder, news)? {
+    let moved = Moved { mover, holder, handover: news.handover() };
+    match classify(draft, moved, news)? {
         Case::AlreadyMoved(person) => Ok(person),
         Case::CameLater(case) => case.apply(draft),
         Case::Moved(case) => case.apply(draft),
     }
 }
 
-/// The case of the news, once both ids are corrected. Looks records up and changes none.
-fn classify(
-    draft: &mut Draft<'_>,
-    mover: KnownPerson,
-    holder: KnownPerson,
-    news: News<'_>,
-) -> Result<Case, MissingRecord> {
+/// The case of the news, once both ids are corrected: the latest news that is known, as long as nothing speaks against it.
+/// Looks records up and changes none.
+fn classify(draft: &mut Draft<'_>, moved: Moved, news: News<'_>) -> Result<Case, MissingRecord> {
+    let Moved { mover, holder, handover } = &moved;
     for id in news.from.iter().filter(|id| mover.goes_by(id)) {
         let last = draft.holder(id, None)?;
-        if last.is_some_and(|last| last.person.is(&holder)) {
-            return Ok(Case::AlreadyMoved(holder));
+        if last.is_some_and(|last| last.person.is(holder)) {
+            return Ok(Case::AlreadyMoved(moved.holder));
         }
     }
-    let handover = news.handover();
     let came_later = mover.linked_after(handover.until).and(mover.ids.phone.clone());
     Ok(match came_later.filter(|_| holder.ids.phone.is_some()) {
-        Some(phone) => Case::CameLater(CameLater { holder, phone, handover }),
-        None => Case::Moved(Moved { mover, holder, handover }),
+        Some(phone) => Case::CameLater(CameLater { handover: *handover, holder: moved.holder, phone }),
+        None => Case::Moved(moved),
     })
 }
 

@@ -46,7 +46,7 @@ impl Person {
         let after = |id: &ContactId| self.records.get(id)?.former.as_ref().map(|former| former.until);
         let now = own.into_iter().map(|id| HistorySpan { after: after(&id), id, until: None });
         let left = self.contact.left.iter().cloned();
-        now.chain(left.map(|LeftId { id, until }| HistorySpan { id, after: None, until: Some(until) })).collect()
+        now.chain(left.map(|LeftId { id, until, .. }| HistorySpan { id, after: None, until: Some(until) })).collect()
     }
 
     /// The records to write when the person's contact becomes `contact`: those that were looked at and the contact's own.

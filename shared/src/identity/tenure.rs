@@ -4,7 +4,7 @@ use super::draft::Draft;
 use super::join::Pair;
 use super::known_person::{KnownPerson, just_before};
 use super::{IdState, MissingRecord, PreviousHolder};
-use crate::contact::Contact;
+use crate::contact::{Contact, LeftId};
 use crate::id::ContactId;
 use crate::time::Time;
 
@@ -41,7 +41,7 @@ impl EarlierTenure<'_> {
     }
 }
 
-/// The reassignment of a number: its holder has left it unnoticed, and somebody else has it from a time on.
+/// The reassignment of a number: its holder has left it unnoticed, and another person has it from a time on.
 pub(super) struct Reassignment<'a> {
     pub(super) holder: KnownPerson,
     pub(super) phone: &'a ContactId,
@@ -66,5 +66,43 @@ impl Reassignment<'_> {
             draft.moved = true;
         }
         Ok(KnownPerson { ids: phone.clone().into(), linked_at: None, contact })
+    }
+}
+
+/// The separation of a user id from the number to which only the news of a change led it. The news was about another
+/// person, who had come to the old number before.
+pub(super) struct Separation<'a> {
+    /// The two, as the one person whom they were taken for.
+    pub(super) person: KnownPerson,
+    /// The old number.
+    pub(super) phone: &'a ContactId,
+    /// The time at which the other person came to it.
+    pub(super) since: Time,
+}
+
+impl Separation<'_> {
+    /// Writes two contacts into the records. Each keeps every restriction; a release from after the separation may be of
+    /// either person and is taken back from both.
+    pub(super) fn apply(self, draft: &mut Draft<'_>) -> Result<(), MissingRecord> {
+        let Self { person, phone, since } = self;
+        let (Some(present), Some(user)) = (&person.ids.phone, &person.ids.user) else { return Ok(()) };
+        let until = just_before(since);
+        let contact = person.contact.as_of(until);
+        let is_later = |left: &LeftId| matches!(left.id, ContactId::Phone(_)) && left.until >= since;
+        let (later, mut earlier): (Vec<LeftId>, Vec<LeftId>) = contact.left.iter().cloned().partition(is_later);
+        for left in &mut earlier {
+            let former = &mut draft.record(&left.id)?.former;
+            if let Some(former) = former.as_mut().filter(|former| former.until == left.until) {
+                former.to = user.clone();
+            }
+        }
+        let inherited = contact.inherited();
+        let at_number = Contact { phone: contact.phone.clone(), linked_at: person.linked_at, left: later, ..inherited };
+        let mut own = Contact { phone: None, user_id: None, linked_at: None, left: earlier, ..contact };
+        own.leave(phone, until);
+        draft.record(present)?.now = IdState::Contact(Box::new(at_number));
+        draft.record(user)?.now = IdState::Contact(Box::new(own));
+        draft.moved = true;
+        Ok(())
     }
 }

@@ -383,3 +383,26 @@ fn news_of_a_move_does_not_take_along_who_came_later() {
     table.says(&[C], 30, "STOP");
     assert_eq!(table.listed(P), "O");
 }
+
+#[test]
+fn news_of_an_arrival_separates_the_user_id_from_where_the_number_led_afterwards() {
+    let mut table = Table::default();
+    table.says(&[P, B], 5, "STOP");
+    table.moves(&[P], &[Q], 50);
+    table.says(&[B], 53, "STOP");
+    table.moves(&[Q], &[P], 13);
+    table.says(&[Q], 363, "START");
+    assert_eq!([P, Q, B].map(|id| table.listed(id)), ["O", "", "O"].map(str::to_owned));
+    assert_eq!((table.shows(B).0.as_str(), table.shows(Q).0.as_str()), (B, Q));
+}
+
+#[test]
+fn a_user_id_that_was_seen_at_the_new_number_stays_there_whatever_turns_out_about_the_old_one() {
+    let mut table = Table::default();
+    table.says(&[P, B], 5, "hello");
+    table.moves(&[P], &[Q], 50);
+    table.says(&[Q, B], 60, "hello");
+    table.moves(&[R], &[P], 13);
+    table.says(&[Q], 70, "STOP");
+    assert_eq!([Q, B].map(|id| table.listed(id)), ["O", "O"].map(str::to_owned));
+}

@@ -22,6 +22,6 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn apply(self, draft: &mut Draft<'_>) -> Result<KnownPerson, MissingRecord> {
         let Self { holder, person, at } = self;
-        Merge { from: person, into: holder, handover: Handover::at(at) }.apply(draft)
+        Merge { from: person, into: holder, handover: Handover::at(at) }.apply_proven(draft)
     }
 }

@@ -30,6 +30,6 @@ impl NewHolder<'_> {
             // The person has come to another number since.
             return Ok(person);
         }
-        Merge { from: person, into: newcomer, handover: Handover::at(at) }.apply(draft)
+        Merge { from: person, into: newcomer, handover: Handover::at(at) }.apply_proven(draft)
     }
 }

@@ -1,4 +1,4 @@
-//! The user id's person has come to another number since, and nobody else is known at the number of the message.
+//! The user id's person has come to another number since, and no other user id is known at the number of the message.
 
 use crate::identity::MissingRecord;
 use crate::identity::draft::Draft;

@@ -1,13 +1,13 @@
-//! The new number: whoever was known there before has left it by the time of the news.
+//! The new number: a holder with another user id has left it by the time of the news.
 
 use std::time::Duration;
 
 use super::News;
-use crate::contact::Contact;
+use crate::contact::{Contact, LeftId};
 use crate::id::ContactId;
 use crate::identity::draft::Draft;
-use crate::identity::known_person::{KnownPerson, just_before};
-use crate::identity::tenure::Reassignment;
+use crate::identity::known_person::{Holder, KnownPerson, just_before};
+use crate::identity::tenure::{Reassignment, Separation};
 use crate::identity::{IdState, MissingRecord};
 
 /// The longest time for which the news of a move may lag behind the first message from the new number.
@@ -51,4 +51,20 @@ pub(super) fn end_present_tenure(
         return Reassignment { holder, phone, since: news.at }.apply(draft);
     }
     Ok(holder)
+}
+
+/// Separates a user id from the number to which later news led it, if it was known at the new number from before the news:
+/// the later news was about the mover. Returns whether it did.
+pub(super) fn separate(draft: &mut Draft<'_>, news: News<'_>) -> Result<bool, MissingRecord> {
+    let (Some(phone), None) = (&news.to.phone, &news.to.user) else { return Ok(false) };
+    let Some(Holder { person, until: Some(until) }) = draft.holder(phone, Some(news.handover().until.next()))? else {
+        return Ok(false);
+    };
+    let came_before =
+        |left: &LeftId| left.id == *phone && left.until == until && left.since.is_some_and(|since| since < news.at);
+    let separates = person.contact.left.iter().any(came_before);
+    if separates {
+        Separation { person, phone, since: news.at }.apply(draft)?;
+    }
+    Ok(separates)
 }

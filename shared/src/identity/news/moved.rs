@@ -20,6 +20,11 @@ pub(super) struct Moved {
 impl Moved {
     pub(super) fn apply(self, draft: &mut Draft<'_>) -> Result<KnownPerson, MissingRecord> {
         let Self { mover, holder, handover } = self;
-        Merge { from: mover, into: holder, handover }.apply(draft)
+        let (old_phone, known_since) = (mover.ids.phone.clone(), mover.linked_at.filter(|_| mover.ids.user.is_some()));
+        let mut person = Merge { from: mover, into: holder, handover }.apply(draft)?;
+        if let Some(left) = person.contact.left.iter_mut().find(|left| Some(&left.id) == old_phone.as_ref()) {
+            left.since = known_since;
+        }
+        Ok(person)
     }
 }
