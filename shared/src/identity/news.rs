@@ -46,28 +46,28 @@ pub(super) fn apply(draft: &mut Draft<'_>, mover: KnownPerson, news: News<'_>) -
     }
     let holder = arrival::end_present_tenure(draft, holder, news)?;
     let mover = departure::correct(draft, mover, news)?;
-    let moved = Moved { mover, holder, handover: news.handover() };
-    match classify(draft, moved, news)? {
+    let latest = Moved { mover, holder, handover: news.handover() };
+    match classify(draft, latest, news)? {
         Case::AlreadyMoved(person) => Ok(person),
         Case::CameLater(case) => case.apply(draft),
         Case::Moved(case) => case.apply(draft),
     }
 }
 
-/// The case of the news, once both ids are corrected: the latest news that is known, as long as nothing speaks against it.
+/// The case of the news, once both ids are corrected: `latest`, the newest news of both ids, unless the records say otherwise.
 /// Looks records up and changes none.
-fn classify(draft: &mut Draft<'_>, moved: Moved, news: News<'_>) -> Result<Case, MissingRecord> {
-    let Moved { mover, holder, handover } = &moved;
+fn classify(draft: &mut Draft<'_>, latest: Moved, news: News<'_>) -> Result<Case, MissingRecord> {
+    let Moved { mover, holder, handover } = &latest;
     for id in news.from.iter().filter(|id| mover.goes_by(id)) {
         let last = draft.holder(id, None)?;
         if last.is_some_and(|last| last.person.is(holder)) {
-            return Ok(Case::AlreadyMoved(moved.holder));
+            return Ok(Case::AlreadyMoved(latest.holder));
         }
     }
     let came_later = mover.linked_after(handover.until).and(mover.ids.phone.clone());
     Ok(match came_later.filter(|_| holder.ids.phone.is_some()) {
-        Some(phone) => Case::CameLater(CameLater { handover: *handover, holder: moved.holder, phone }),
-        None => Case::Moved(moved),
+        Some(phone) => Case::CameLater(CameLater { handover: *handover, holder: latest.holder, phone }),
+        None => Case::Moved(latest),
     })
 }
 
