@@ -345,6 +345,7 @@ fn show(contact: &mut Contact, profile: &Profile) {
 mod tests {
     use super::*;
     use crate::contact::Source;
+    use crate::event::Actor;
     use crate::settings::SettingsDraft;
 
     fn at(millis: i64) -> Time {
@@ -352,7 +353,7 @@ mod tests {
     }
 
     fn event(kind: Kind, source: Source, time: Time) -> Event {
-        Event::new(kind, source, "customer", HistoryKey { time, id: EventId::unique() }, time, time)
+        Event::new(kind, source, Actor::Customer, HistoryKey { time, id: EventId::unique() }, time)
     }
 
     /// Plays events, `S`top and `s`tart by keyword, `o`ut and `i`n by hand, at the given times.

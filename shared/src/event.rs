@@ -1,6 +1,10 @@
 //! Things that happen to a contact, and the entries of its history: the proof of consent.
 
+mod actor;
+
 use serde::{Deserialize, Serialize};
+
+pub use actor::Actor;
 
 use crate::contact::Source;
 use crate::id::{ChannelId, EventId};
@@ -77,8 +81,9 @@ pub struct Event {
     pub kind: Kind,
     /// Where it came from.
     pub source: Source,
-    /// Who did it: `customer`, or the user of the dashboard.
-    pub by: String,
+    /// The actor, stored as `by`, and for users with a marker and the name.
+    #[serde(flatten)]
+    pub by: Actor,
     /// The channel that the customer wrote to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<ChannelId>,
@@ -97,17 +102,17 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of which nothing more is known, that reached us at `received_at` and counts at `at`.
+    /// An event that reached us, and happened, at this time, and of which nothing more is known.
     #[must_use]
-    pub fn new(kind: Kind, source: Source, by: &str, key: HistoryKey, at: Time, received_at: Time) -> Self {
+    pub fn new(kind: Kind, source: Source, by: Actor, key: HistoryKey, received_at: Time) -> Self {
         Self {
             key,
-            at,
+            at: received_at,
             counts_at: None,
             received_at,
             kind,
             source,
-            by: by.to_owned(),
+            by,
             channel: None,
             words: None,
             keyword: None,
@@ -199,6 +204,7 @@ impl From<HistoryEntry> for StoredEntry {
 
 impl From<StoredEntry> for HistoryEntry {
     fn from(StoredEntry { event, effect, reason, unconfirmed, confirmation }: StoredEntry) -> Self {
+        let event = Event { by: event.by.of_source(event.source), ..event };
         Self { event, effect, reason: reason.or(unconfirmed), confirmation }
     }
 }
@@ -304,7 +310,7 @@ mod tests {
 
     fn entry(reason: Option<UnappliedReason>) -> HistoryEntry {
         let (at, id) = (Time::from_millis(5), EventId::from("wamid.A".to_owned()));
-        let event = Event::new(Kind::OptIn, Source::Keyword, "customer", HistoryKey { time: at, id }, at, at);
+        let event = Event::new(Kind::OptIn, Source::Keyword, Actor::Customer, HistoryKey { time: at, id }, at);
         HistoryEntry { reason, ..HistoryEntry::changed(event) }
     }
 

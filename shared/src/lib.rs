@@ -25,3 +25,4 @@ pub mod secrets;
 pub mod settings;
 pub mod store;
 pub mod time;
+pub mod whatsapp_error;

@@ -1,8 +1,12 @@
 //! The one store: a DynamoDB table, spoken to in the words of the domain.
 //!
-//! What belongs to a tenant is reached only through [`TenantStore`], a handle that is bound to it and makes every key, so a
-//! query across tenants cannot be written. Time is always an argument. Reads that lead to a decision are strongly
-//! consistent; writes that depend on what was read are conditional on it.
+//! A tenant's items are reached only through [`TenantStore`], a handle that is bound to the tenant and makes every key. So a
+//! query across tenants cannot be written. Time is always an argument. Every read is strongly consistent, and a write that
+//! depends on what was read is conditional on it.
+//!
+//! A change of a contact goes three steps: [`TenantStore::snapshot`] reads, a pure function decides, and
+//! [`TenantStore::change`] writes on the condition that the [`ReadSet`] still stands; where it does not, `change` reads and
+//! decides again.
 
 mod change;
 mod channel;
@@ -11,9 +15,12 @@ mod history;
 mod key;
 mod list;
 mod outbox;
-mod place;
+mod query;
+mod read_set;
+mod record_item;
 mod report;
 mod request;
+mod rewrite;
 mod secret_list;
 mod series;
 mod settings;
@@ -28,15 +35,28 @@ pub use change::{ChangeOutcome, ChangeRequest};
 pub use channel::{ChannelLookup, RegisterError, SigningSecrets};
 pub use history::HistoryPage;
 pub use list::{ContactPage, ListPosition};
-pub use outbox::{OutboxItem, Pending};
-pub use place::ReadSet;
+pub use outbox::{Claim, OutboxItem, Pending};
+pub use read_set::ReadSet;
 pub use report::Reported;
 pub use settings::{Expected, SaveError};
 pub use snapshot::Snapshot;
 
 use crate::id::TenantId;
 
-/// The table.
+/// The table of all tenants.
+///
+/// ```no_run
+/// use consent::id::TenantId;
+/// use consent::store::Store;
+///
+/// # async fn example(client: aws_sdk_dynamodb::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let store = Store::new(client, "consent");
+/// let demo: TenantId = "demo".parse()?;
+/// let settings = store.tenant(&demo).settings().await?;
+/// assert!(settings.is_none(), "a tenant without a channel has no settings yet");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
@@ -66,29 +86,49 @@ pub struct TenantStore {
 }
 
 impl TenantStore {
-    /// The tenant whose part this is.
+    /// The tenant's id.
     #[must_use]
     pub fn id(&self) -> &TenantId {
         &self.id
     }
 }
 
-/// The store did not do what it was asked. Nothing is known to be lost: whatever was asked can be asked again.
+/// An error of the store. The caller can ask again where [`StoreError::may_pass`]; nothing is known to be lost.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// DynamoDB could not be reached, was overloaded, or refused the request, and stayed so through all retries.
     #[error("the table is unavailable: {0}")]
     Unavailable(String),
-    /// Others kept changing the same contact, again and again.
-    #[error("too many changes of one contact at once")]
+    /// Others kept changing the same items through all attempts.
+    #[error("too many changes of the same items at once")]
     Contended,
     /// An item that this version cannot read.
     #[error("an item of kind {kind} cannot be read")]
     Unreadable {
-        /// Which kind of item.
+        /// The kind of the item.
         kind: &'static str,
-        /// What is wrong with it.
+        /// The reading's own error.
         #[source]
         source: serde_dynamo::Error,
     },
+    /// A value that cannot be made into an item.
+    #[error("an item of kind {kind} cannot be written")]
+    Unwritable {
+        /// The kind of the item.
+        kind: &'static str,
+        /// The writing's own error.
+        #[source]
+        source: serde_dynamo::Error,
+    },
+}
+
+impl StoreError {
+    /// Whether the same request may succeed when it is made again. An item that can't be read stays so.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Contended => true,
+            Self::Unreadable { .. } | Self::Unwritable { .. } => false,
+        }
+    }
 }

@@ -33,10 +33,7 @@ impl FilterError {
 
 impl From<StoreError> for FilterError {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unreadable { .. } => Self::StoreUnreadable(error),
-            StoreError::Unavailable(_) | StoreError::Contended => Self::StoreUnavailable(error),
-        }
+        if error.may_pass() { Self::StoreUnavailable(error) } else { Self::StoreUnreadable(error) }
     }
 }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 use consent::contact::{Contact, Source, Status};
 use consent::count;
 use consent::decision::{Profile, decide_intent};
-use consent::event::{Confirmation as Message, ConfirmationState, Event, HistoryEntry, HistoryKey, Kind};
+use consent::event::{Actor, Confirmation as Message, ConfirmationState, Event, HistoryEntry, HistoryKey, Kind};
 use consent::identity::{Person, Sighting};
 use consent::log::Metric;
 use consent::settings::Settings;
-use consent::store::{ChangeOutcome, ChangeRequest, OutboxItem, Pending, ReadSet, StoreError};
+use consent::store::{ChangeOutcome, ChangeRequest, Claim, OutboxItem, Pending, ReadSet, StoreError};
 use consent::time::Time;
+use consent::whatsapp_error;
 
 use crate::Confirmation;
 use crate::graph::{Connections, Failure, Outcome};
@@ -75,49 +76,43 @@ impl Confirmation {
         };
         let lease = if pending.lost() == 0 { LEASE } else { LONG_LEASE };
         // From here on, whatever happens to this function, nobody else is at it before the lease is over.
-        let Some(claimed) = self.store.claim(pending, now.plus(lease)).await? else { return Ok(Sign::Good) };
-        let next = match self.next(pending, &claimed, &entry, now).await {
+        let Some(claim) = self.store.claim(pending, now.plus(lease)).await? else { return Ok(Sign::Good) };
+        let next = match self.next(&claim, &entry, now).await {
             Ok(next) => next,
             Err(error) => {
                 // Nothing went out yet, so this must not count as a try of which nothing is known.
-                self.put_off(&claimed).await?;
+                self.put_off(claim).await?;
                 return Err(error);
             }
         };
         match next {
             Next::Settle(state, title) => {
-                self.settle(&claimed, Message { state, at: Some(now), title, ..message }).await?;
+                self.settle(claim, Message { state, at: Some(now), title, ..message }).await?;
                 Ok(Sign::Good)
             }
             Next::Wait => {
-                self.put_off(&claimed).await?;
+                self.put_off(claim).await?;
                 Ok(Sign::Dead)
             }
             Next::Send(access) => {
-                let (channel, to) = (&claimed.item.channel, &claimed.item.to);
-                let outcome = graph.send(channel, &access, to, &message.text, &claimed.callback()).await;
-                self.conclude(&claimed, message, outcome).await
+                let OutboxItem { channel, to, .. } = claim.item();
+                let outcome = graph.send(channel, &access, to, &message.text, &claim.callback()).await;
+                self.conclude(claim, message, outcome).await
             }
         }
     }
 
     /// What to do with a confirmation that is claimed. The last thing that it looks at is whether the customer still wants
     /// what the text says.
-    async fn next(
-        &self,
-        pending: &Pending,
-        claimed: &Pending,
-        entry: &HistoryEntry,
-        now: Time,
-    ) -> Result<Next, StoreError> {
-        let access = self.access_token(claimed, now).await?;
-        if pending.lost() >= MAX_LOST {
+    async fn next(&self, claim: &Claim, entry: &HistoryEntry, now: Time) -> Result<Next, StoreError> {
+        let access = self.access_token(claim.item(), now).await?;
+        if claim.lost() >= MAX_LOST {
             let title = "sent three times without an answer; whether it arrived is not known".to_owned();
             return Ok(Next::Settle(ConfirmationState::Failed, Some(title)));
         }
         // Whoever held the id when it was written to: the person may have another by now.
-        let sighting = Sighting::then(claimed.item.contact.clone(), entry.event.at);
-        let tenant = self.store.tenant(&claimed.item.tenant);
+        let sighting = Sighting::then(claim.item().contact.clone(), entry.event.at);
+        let tenant = self.store.tenant(&claim.item().tenant);
         let person = tenant.person(&sighting).await?;
         if let Some((state, title)) = obsolete(entry, &person.contact, now) {
             return Ok(Next::Settle(state, title.map(str::to_owned)));
@@ -130,8 +125,8 @@ impl Confirmation {
 
     /// What allows sending from the channel. None while its secret can't be had, and while the channel is not the tenant's:
     /// another tenant's number never speaks for this one.
-    async fn access_token(&self, claimed: &Pending, now: Time) -> Result<Option<String>, StoreError> {
-        let OutboxItem { tenant, channel, .. } = &claimed.item;
+    async fn access_token(&self, item: &OutboxItem, now: Time) -> Result<Option<String>, StoreError> {
+        let OutboxItem { tenant, channel, .. } = item;
         let found = self.store.channel(channel, now).await?;
         let Some(found) = found.filter(|found| found.tenant == *tenant) else {
             tracing::warn!(%tenant, %channel, "a confirmation from a channel that is not the tenant's has to wait");
@@ -147,13 +142,13 @@ impl Confirmation {
     }
 
     /// Does what an attempt's outcome asks for.
-    async fn conclude(&self, claimed: &Pending, message: Message, outcome: Outcome) -> Result<Sign, StoreError> {
+    async fn conclude(&self, claim: Claim, message: Message, outcome: Outcome) -> Result<Sign, StoreError> {
         let now = self.clock.now();
-        let (tenant, event) = (&claimed.item.tenant, claimed.event.log_name());
+        let (tenant, event) = (claim.item().tenant.clone(), claim.event().log_name());
         match outcome {
             Outcome::Accepted { message_id } => {
                 let fate = Message { state: ConfirmationState::Sent, message_id, at: Some(now), ..message };
-                self.settle(claimed, fate).await?;
+                self.settle(claim, fate).await?;
                 Ok(Sign::Good)
             }
             // It may have been sent. The lease runs out, and then it is tried once more.
@@ -162,64 +157,64 @@ impl Confirmation {
                 Ok(Sign::Trouble)
             }
             Outcome::Refused(Failure { code, title, lasting, concerns_channel }) => {
-                if code == Some(STOPPED_MARKETING) {
-                    self.note_stop(claimed, now).await?;
+                if code == Some(whatsapp_error::STOPPED_MARKETING) {
+                    self.note_stop(&claim, now).await?;
                 }
-                let unexplained = code == Some(UNKNOWN_ERROR) && claimed.item.tries >= MAX_UNEXPLAINED;
+                let unexplained = code == Some(whatsapp_error::UNKNOWN) && claim.item().tries >= MAX_UNEXPLAINED;
                 if lasting || unexplained {
                     let fate = Message { state: ConfirmationState::Failed, at: Some(now), code, title, ..message };
-                    self.settle(claimed, fate).await?;
+                    self.settle(claim, fate).await?;
                 } else {
                     tracing::warn!(%tenant, event, code, "a confirmation is put off");
-                    self.put_off(claimed).await?;
+                    self.put_off(claim).await?;
                 }
                 Ok(if concerns_channel { Sign::Trouble } else { Sign::Good })
             }
             // No use in itself to try again, but somebody is told, and a new token sends it within the day.
             Outcome::TokenRefused { code } => {
                 count!(error, Metric::GraphTokenRefused, %tenant, code, "no good access token");
-                self.put_off(claimed).await?;
+                self.put_off(claim).await?;
                 Ok(Sign::Dead)
             }
         }
     }
 
     /// Takes note that the customer has stopped marketing with WhatsApp's own control, as the answer to a message tells.
-    async fn note_stop(&self, claimed: &Pending, now: Time) -> Result<(), StoreError> {
-        let item = &claimed.item;
+    async fn note_stop(&self, claim: &Claim, now: Time) -> Result<(), StoreError> {
+        let item = claim.item();
         let sighting = Sighting::then(item.contact.clone(), now);
         // Told again by the next try, it is the same event.
-        let key = HistoryKey { id: claimed.event.stop(), ..claimed.entry() };
+        let key = HistoryKey { id: claim.event().stop(), ..claim.entry() };
         let event = Event {
             channel: Some(item.channel.clone()),
-            ..Event::new(Kind::ProviderStop, Source::Provider, "customer", key.clone(), now, now)
+            ..Event::new(Kind::ProviderStop, Source::Provider, Actor::Customer, key.clone(), now)
         };
-        let wanted = ChangeRequest { sighting: &sighting, places: std::slice::from_ref(&key), recipient: None };
+        let request = ChangeRequest { sighting: &sighting, history_keys: std::slice::from_ref(&key), recipient: None };
         let tenant = self.store.tenant(&item.tenant);
         let decide = |person: &Person| {
             let (settings, profile) = (Settings::default(), Profile::default());
             Ok::<_, Infallible>(decide_intent(&settings, &person.contact, event.clone(), &profile))
         };
-        if let ChangeOutcome::Made { .. } = tenant.change(wanted, &mut ReadSet::default(), now, decide).await? {
+        if let ChangeOutcome::Made { .. } = tenant.change(request, &mut ReadSet::default(), now, decide).await? {
             let tenant = &item.tenant;
             count!(info, Metric::ProviderStop, %tenant, "told by the answer to a message");
         }
         Ok(())
     }
 
-    async fn put_off(&self, claimed: &Pending) -> Result<(), StoreError> {
-        let until = self.clock.now().plus(gap(claimed.item.tries));
-        self.store.put_off(claimed, until).await.map(drop)
+    async fn put_off(&self, claim: Claim) -> Result<(), StoreError> {
+        let until = self.clock.now().plus(gap(claim.item().tries));
+        self.store.put_off(claim, until).await.map(drop)
     }
 
-    async fn settle(&self, pending: &Pending, fate: Message) -> Result<(), StoreError> {
+    async fn settle(&self, claim: Claim, fate: Message) -> Result<(), StoreError> {
         let metric = match fate.state {
             ConfirmationState::Failed | ConfirmationState::Expired => Metric::ConfirmationFailed,
             ConfirmationState::Sent => Metric::ConfirmationSent,
             ConfirmationState::Pending | ConfirmationState::Superseded => Metric::ConfirmationDropped,
         };
-        let (tenant, event) = (&pending.item.tenant, pending.event.log_name());
-        if self.store.settle(pending, &fate).await? {
+        let (tenant, event) = (claim.item().tenant.clone(), claim.event().log_name());
+        if self.store.settle(claim, &fate).await? {
             count!(info, metric, %tenant, event, code = fate.code, "the fate of a confirmation");
         } else {
             tracing::info!(%tenant, event, "a confirmation whose fate WhatsApp has reported, or which was erased");
@@ -227,12 +222,6 @@ impl Confirmation {
         Ok(())
     }
 }
-
-/// WhatsApp's code for a message to someone who stopped marketing with WhatsApp's own control.
-const STOPPED_MARKETING: i64 = 131_050;
-
-/// WhatsApp's code for an error that it has no explanation for.
-const UNKNOWN_ERROR: i64 = 131_000;
 
 /// An entry and its confirmation, if that has no fate yet.
 fn unsettled(entry: HistoryEntry) -> Option<(HistoryEntry, Message)> {

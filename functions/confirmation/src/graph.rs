@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use consent::callback::Callback;
 use consent::id::{ChannelId, cut};
-use consent::limits;
+use consent::{limits, whatsapp_error};
 use rustls::ClientConfig;
 use rustls_platform_verifier::ConfigVerifierExt;
 use serde::{Deserialize, Serialize};
@@ -191,29 +191,19 @@ fn refused(body: &[u8], status: u16) -> Outcome {
             _ => Outcome::Refused(Failure { code: None, title: Some(title), lasting: true, concerns_channel: false }),
         };
     };
-    match code {
-        0 | 190 => Outcome::TokenRefused { code },
-        code => {
-            let (title, lasting) = (Some(cut(&message, TITLE_BYTES).to_owned()), !may_pass(code, status));
-            // The limit of messages to one person is no other's.
-            let concerns_channel = !lasting && code != PAIR_LIMIT;
-            Outcome::Refused(Failure { code: Some(code), title, lasting, concerns_channel })
-        }
+    if whatsapp_error::refuses_token(code) {
+        return Outcome::TokenRefused { code };
     }
+    let (title, lasting) =
+        (Some(cut(&message, TITLE_BYTES).to_owned()), !whatsapp_error::may_pass(code) && status < 500);
+    // The limit of messages to one person is no other's.
+    let concerns_channel = !lasting && code != whatsapp_error::PAIR_LIMIT;
+    Outcome::Refused(Failure { code: Some(code), title, lasting, concerns_channel })
 }
 
 /// The message did not get as far as WhatsApp.
 fn not_sent(title: String) -> Outcome {
     Outcome::Refused(Failure { code: None, title: Some(title), lasting: false, concerns_channel: true })
-}
-
-/// WhatsApp's code for more messages to one person than it allows.
-const PAIR_LIMIT: i64 = 131_056;
-
-/// Whether an error is one that passes: limits of throughput and rate, maintenance, and what WhatsApp can't explain.
-/// <https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes>
-fn may_pass(code: i64, status: u16) -> bool {
-    matches!(code, 1 | 2 | 4 | 80007 | 130_429 | 131_000 | 131_016 | 131_056 | 131_057 | 133_004) || status >= 500
 }
 
 #[cfg(test)]

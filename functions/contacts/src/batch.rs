@@ -2,13 +2,11 @@
 
 mod change;
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use consent::contact::{Contact, Source};
 use consent::decision::{Decision, RefusedOptIn, batch_opt_in_time, decide_switch};
-use consent::event::{Effect, Event};
+use consent::event::{Actor, Effect, Event};
 use consent::http::{Body, Caller, Fields, Problem};
 use consent::identity::{Person, Sighting};
 use consent::store::{self, ReadSet, StoreError, TenantStore};
@@ -81,7 +79,7 @@ pub async fn apply(State(app): State<App>, caller: Caller, body: Body) -> Result
             }
         }
     }
-    answers.extend(change_all(&tenant, &caller.user, wanted, now).await?);
+    answers.extend(change_all(&tenant, &caller.actor(), wanted, now).await?);
     answers.sort_unstable_by_key(|(place, _)| *place);
 
     let results: Vec<Answer> = answers.into_iter().map(|(_, answer)| answer).collect();
@@ -100,16 +98,16 @@ fn changes(fields: &mut Fields) -> Option<Vec<Value>> {
 /// Changes many contacts. One that fails holds up no other, and is told when all the others are done.
 async fn change_all(
     tenant: &TenantStore,
-    user: &str,
+    actor: &Actor,
     wanted: Vec<Placed<(Sighting, Change)>>,
     now: Time,
 ) -> Result<Vec<Placed<Answer>>, StoreError> {
     let sightings: Vec<&Sighting> = wanted.iter().map(|(_, (sighting, _))| sighting).collect();
     let snapshot = tenant.people(&sightings).await?;
-    let user: Arc<str> = user.into();
     let people = snapshot.by_person(wanted, |(_, (sighting, _))| sighting);
-    let each =
-        people.into_iter().map(|(known, changes)| change_person(tenant.clone(), user.clone(), known, changes, now));
+    let each = people
+        .into_iter()
+        .map(|(read_set, changes)| change_person(tenant.clone(), actor.clone(), read_set, changes, now));
     let done: Vec<Result<_, StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
     let done: Vec<Vec<_>> = done.into_iter().collect::<Result<_, _>>()?;
     Ok(done.into_iter().flatten().collect())
@@ -118,14 +116,14 @@ async fn change_all(
 /// Carries out one person's changes in their order, each on what the one before left, and writes them together.
 async fn change_person(
     tenant: TenantStore,
-    user: Arc<str>,
-    known: ReadSet,
+    actor: Actor,
+    read_set: ReadSet,
     changes: Vec<Placed<(Sighting, Change)>>,
     now: Time,
 ) -> Result<Vec<Placed<Answer>>, StoreError> {
     let sightings: Vec<&Sighting> = changes.iter().map(|(_, (sighting, _))| sighting).collect();
-    let decide = |index: usize, person: &Person| decide(&person.contact, &changes[index].1.1, &user, now);
-    let made = tenant.change_in_series(&sightings, known, now, decide).await?;
+    let decide = |index: usize, person: &Person| decide(&person.contact, &changes[index].1.1, &actor, now);
+    let made = tenant.change_in_series(&sightings, read_set, now, decide).await?;
     let answer = |((place, (_, change)), made): (&Placed<(Sighting, Change)>, store::ChangeOutcome<RefusedOptIn>)| {
         let (outcome, detail) = match made {
             store::ChangeOutcome::Made { decision, .. } => {
@@ -141,7 +139,7 @@ async fn change_person(
     Ok(changes.iter().zip(made).map(answer).collect())
 }
 
-fn decide(contact: &Contact, change: &Change, user: &str, now: Time) -> Result<Decision, RefusedOptIn> {
+fn decide(contact: &Contact, change: &Change, actor: &Actor, now: Time) -> Result<Decision, RefusedOptIn> {
     let obtained_at = change.evidence.as_ref().map(|evidence| evidence.obtained_at);
     let counts_at = match change.consent {
         Consent::OptedIn => batch_opt_in_time(contact, obtained_at)?,
@@ -150,7 +148,7 @@ fn decide(contact: &Contact, change: &Change, user: &str, now: Time) -> Result<D
     let event = Event {
         counts_at: Some(counts_at),
         evidence: change.evidence.clone(),
-        ..switch::event(change.consent.into(), Source::Batch, user, now, now)
+        ..switch::event(change.consent.into(), Source::Batch, actor.clone(), now)
     };
     Ok(decide_switch(contact, event, &change.named.profile(contact)))
 }

@@ -105,7 +105,7 @@ impl From<HistoryEntry> for EventView {
             kind,
             effect,
             source,
-            by,
+            by: by.as_str().to_owned(),
             channel,
             words,
             keyword,
@@ -132,6 +132,7 @@ impl From<Confirmation> for ConfirmationView {
 
 #[cfg(test)]
 mod tests {
+    use consent::event::Actor;
     use serde_json::json;
 
     use super::*;
@@ -140,7 +141,7 @@ mod tests {
     #[test]
     fn an_event_shows_every_field_whether_it_has_one_or_not() {
         let at = Time::from_millis(1_795_341_600_000);
-        let event = switch::event(Kind::OptOut, Source::Manual, "user-1", at, at);
+        let event = switch::event(Kind::OptOut, Source::Manual, Actor::user("user-1", None), at);
         let id = event.key.id.to_string();
         let confirmation = Some(Confirmation::pending("Done."));
         let entry = HistoryEntry { event, effect: Effect::Changed, reason: None, confirmation };

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use consent::contact::Source;
 use consent::decision::{Decision, decide_switch, switch_time};
-use consent::event::{Event, HistoryKey, Kind};
+use consent::event::{Actor, Event, HistoryKey, Kind};
 use consent::http::{Body, Caller, Fields, Problem};
 use consent::id::{EventId, TenantId};
 use consent::store::{ChangeOutcome, ChangeRequest};
@@ -92,8 +92,8 @@ pub async fn unblock(
 }
 
 /// An event that is staff's doing.
-pub fn event(kind: Kind, source: Source, by: &str, at: Time, received_at: Time) -> Event {
-    Event::new(kind, source, by, HistoryKey { time: at, id: EventId::unique() }, at, received_at)
+pub fn event(kind: Kind, source: Source, by: Actor, received_at: Time) -> Event {
+    Event::new(kind, source, by, HistoryKey { time: received_at, id: EventId::unique() }, received_at)
 }
 
 /// Says what a change of staff's came to.
@@ -113,14 +113,15 @@ async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> 
     let tenant = app.store.tenant(&caller.tenant);
     let sighting = named.sighting();
     let snapshot = tenant.people(&[&sighting]).await?;
-    let mut known = snapshot.known();
-    let change = tenant.change(ChangeRequest::by_staff(&sighting), &mut known, now, |person| {
+    let mut read_set = snapshot.read_set();
+    let change = tenant.change(ChangeRequest::by_staff(&sighting), &mut read_set, now, |person| {
         let contact = &person.contact;
         if switch.kind == Kind::Unblock && !contact.is_known() {
             return Err(Nobody);
         }
         let at = switch_time(contact, now);
-        let event = Event { note: switch.note.clone(), ..event(switch.kind, Source::Manual, &caller.user, at, now) };
+        let mut event = event(switch.kind, Source::Manual, caller.actor(), now);
+        (event.at, event.key.time, event.note) = (at, at, switch.note.clone());
         Ok(decide_switch(contact, event, &named.profile(contact)))
     });
     match change.await? {

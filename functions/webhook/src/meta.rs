@@ -13,6 +13,7 @@ use consent::id::{ChannelId, ContactId, EventId, cut};
 use consent::identity::Ids;
 use consent::settings::Intent;
 use consent::time::Time;
+use consent::whatsapp_error::STOPPED_MARKETING;
 use serde_json::Value;
 
 use crate::envelope::{self, Body, Change, Layer};
@@ -99,9 +100,6 @@ pub fn sent_at(callback: &Callback, now: Time) -> Time {
 
 /// Bytes of an error's title that are kept, at most.
 const TITLE_BYTES: usize = 256;
-
-/// WhatsApp's code for a marketing message to someone who stopped them with WhatsApp's own control.
-const STOPPED_MARKETING: u64 = 131_050;
 
 /// What is wrong with a part of a body that should hold updates and can't be opened.
 const NO_OBJECT: &str = "part of a body that is no JSON object";
@@ -341,7 +339,7 @@ fn report(status: &Value) -> Option<DeliveryReport> {
     match status.get("status")?.as_str()? {
         "sent" | "delivered" | "read" | "played" => Some(DeliveryReport::Sent { message_id: text_at(status, "/id") }),
         "failed" => {
-            let code = status.pointer("/errors/0/code").and_then(number).and_then(|code| code.try_into().ok());
+            let code = status.pointer("/errors/0/code").and_then(number);
             let title = text_at(status, "/errors/0/title").map(|title| cut(&title, TITLE_BYTES).to_owned());
             Some(DeliveryReport::Failed { code, title })
         }
@@ -380,9 +378,9 @@ fn seconds(value: &Value) -> Option<i64> {
     text(value)?.trim().parse().ok()
 }
 
-/// A whole number, written as one or as text.
-fn number(value: &Value) -> Option<u64> {
-    text(value)?.parse().ok()
+/// A whole number, not negative, written as one or as text.
+fn number(value: &Value) -> Option<i64> {
+    text(value)?.parse::<u64>().ok()?.try_into().ok()
 }
 
 fn text_at(value: &Value, place: &str) -> Option<String> {

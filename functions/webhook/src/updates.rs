@@ -7,7 +7,7 @@ use consent::channel::Extent;
 use consent::contact::Source;
 use consent::count;
 use consent::decision::{Decision, MessageTime, decide_intent};
-use consent::event::{Effect, Event, HistoryKey, Kind, UnappliedReason};
+use consent::event::{Actor, Effect, Event, HistoryKey, Kind, UnappliedReason};
 use consent::id::{EventId, TenantId, cut};
 use consent::identity::{Person, Sighting};
 use consent::log::Metric;
@@ -164,8 +164,9 @@ impl Incoming {
             return None;
         }
         let event = Event {
+            at,
             channel: Some(self.update.channel.clone()),
-            ..Event::new(Kind::ProviderStop, Source::Provider, "customer", self.key.clone(), at, now)
+            ..Event::new(Kind::ProviderStop, Source::Provider, Actor::Customer, self.key.clone(), now)
         };
         match &self.update.content {
             Content::Words(texts) => {
@@ -189,8 +190,9 @@ impl Incoming {
     fn merge(&self, at: Time, now: Time) -> Event {
         let key = self.time.key(&self.id().merge());
         Event {
+            at,
             channel: Some(self.update.channel.clone()),
-            ..Event::new(Kind::Merge, Source::Merge, "system", key, at, now)
+            ..Event::new(Kind::Merge, Source::Merge, Actor::System, key, now)
         }
     }
 }
@@ -249,7 +251,7 @@ async fn apply_tenant_updates(tenant: TenantStore, incoming: Vec<Incoming>, now:
     }
     tenant.follow(&mut snapshot, &heeded.iter().map(|heeded| &heeded.sighting).collect::<Vec<_>>()).await?;
     let people = snapshot.by_person(heeded, |heeded| &heeded.sighting);
-    let each = people.into_iter().map(|(known, heeded)| take_in_person(&tenant, &settings, known, heeded, now));
+    let each = people.into_iter().map(|(read_set, heeded)| take_in_person(&tenant, &settings, read_set, heeded, now));
     let outcomes: Vec<Result<(), StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
     outcomes.into_iter().collect()
 }
@@ -306,12 +308,12 @@ fn matched<'a>(settings: &'a Settings, texts: &[MessageText]) -> Option<KeywordM
 async fn take_in_person(
     tenant: &TenantStore,
     settings: &Settings,
-    mut known: ReadSet,
+    mut read_set: ReadSet,
     heeded: Vec<Heeded>,
     now: Time,
 ) -> Result<(), StoreError> {
     for Heeded { sender, sighting, event, places, merge, is_ambiguous } in heeded {
-        let wanted = ChangeRequest { sighting: &sighting, places: &places, recipient: Some(&sender.recipient) };
+        let request = ChangeRequest { sighting: &sighting, history_keys: &places, recipient: Some(&sender.recipient) };
         let decide = |person: &Person| {
             let event =
                 if is_ambiguous { event.clone().and_then(|event| once_more(event, person)) } else { event.clone() };
@@ -323,7 +325,7 @@ async fn take_in_person(
             };
             Ok::<_, Infallible>(decision.after_merge(person.tightened.then(|| merge.clone())))
         };
-        if let ChangeOutcome::Made { decision, .. } = tenant.change(wanted, &mut known, now, decide).await? {
+        if let ChangeOutcome::Made { decision, .. } = tenant.change(request, &mut read_set, now, decide).await? {
             report(tenant, &decision);
         }
     }

@@ -10,6 +10,7 @@ use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 
 use super::Problem;
+use crate::event::Actor;
 use crate::id::TenantId;
 
 /// The name of the token's claim that holds the tenant.
@@ -26,8 +27,18 @@ impl TenantClaim {
 pub struct Caller {
     /// The tenant that the token speaks for.
     pub tenant: TenantId,
-    /// The user, as histories name it.
+    /// The subject of the user, or of the program.
     pub user: String,
+    /// The user's name, where the token has one.
+    pub name: Option<String>,
+}
+
+impl Caller {
+    /// The caller, as histories name who did something.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::user(&self.user, self.name.as_deref())
+    }
 }
 
 /// A user of the platform, whatever tenant the token speaks for.
@@ -45,7 +56,7 @@ where
         let TenantClaim(claim) = TenantClaim::from_ref(state);
         let claims = claims(parts)?;
         let tenant = claims.get(&*claim).and_then(|tenant| tenant.parse().ok()).ok_or_else(unauthorized)?;
-        Ok(Self { tenant, user: user(claims) })
+        Ok(Self { tenant, user: user(claims), name: claims.get("name").cloned() })
     }
 }
 

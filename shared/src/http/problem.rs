@@ -72,7 +72,7 @@ impl From<StoreError> for Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The request was not carried out, or not all of it. Send it again.",
             ),
-            StoreError::Unreadable { .. } => {
+            StoreError::Unreadable { .. } | StoreError::Unwritable { .. } => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The request was not carried out.")
             }
         }

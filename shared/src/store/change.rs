@@ -1,13 +1,14 @@
-//! Changes of contacts: decided on what stands, and written in one transaction with all that follows.
+//! Changes of contacts: decided on a read set, and written in one transaction with all that follows.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use super::key::Key;
 use super::outbox::OutboxItem;
-use super::place::ReadSet;
-use super::request::{ATTEMPTS, Condition, WriteOutcome, pause, to_item, unreadable};
+use super::read_set::ReadSet;
+use super::request::{Condition, WriteOutcome, to_item, until_written};
 use super::{StoreError, TenantStore};
 use crate::count;
 use crate::decision::Decision;
@@ -17,14 +18,14 @@ use crate::identity::{self, MissingRecord, Person, Sighting};
 use crate::log::Metric;
 use crate::time::Time;
 
-/// A change that is wanted.
+/// A request to change a contact.
 #[derive(Clone, Copy, Debug)]
 pub struct ChangeRequest<'a> {
-    /// Who it is about.
+    /// The ids that the change names, with the time at which they do.
     pub sighting: &'a Sighting,
-    /// Where in the history it is if it happened before: under the home of its ids, in one of these places.
-    pub places: &'a [HistoryKey],
-    /// Whom a confirmation goes to.
+    /// The keys under which the event stands in the history of the home of its ids if it was processed before.
+    pub history_keys: &'a [HistoryKey],
+    /// The recipient of a confirmation: the customer's id as received. None where nobody is to be told.
     pub recipient: Option<&'a str>,
 }
 
@@ -32,18 +33,18 @@ impl<'a> ChangeRequest<'a> {
     /// A change that staff makes: each time it is an event of its own, and nobody is told.
     #[must_use]
     pub fn by_staff(sighting: &'a Sighting) -> Self {
-        Self { sighting, places: &[], recipient: None }
+        Self { sighting, history_keys: &[], recipient: None }
     }
 }
 
-/// How a change of a contact ended.
+/// The outcome of a change.
 #[derive(Debug)]
 pub enum ChangeOutcome<R> {
-    /// It was decided and is in the table.
+    /// The change was decided and is in the table.
     Made {
-        /// Where the contact is kept.
+        /// The id that the contact is kept under.
         id: ContactId,
-        /// What was decided.
+        /// The decision.
         decision: Box<Decision>,
     },
     /// The event is in the history already; nothing was written.
@@ -59,45 +60,59 @@ impl TenantStore {
     /// transaction. Where something that the decision relied on has changed since it was read, it is read and decided
     /// again.
     ///
-    /// `known` is what was read before; afterwards it holds what stands now. What it lacks is read.
+    /// `read_set` is what was read before; afterwards it holds what stands now. Records that it lacks are read.
     ///
     /// # Errors
-    /// It could not be read or written. Whether it was written is then not known; asking again finds out.
+    /// The table could not be read or written. Whether the change was written is then not known; asking again finds out.
     pub async fn change<R>(
         &self,
-        wanted: ChangeRequest<'_>,
-        known: &mut ReadSet,
+        request: ChangeRequest<'_>,
+        read_set: &mut ReadSet,
         now: Time,
         decide: impl Fn(&Person) -> Result<Decision, R>,
     ) -> Result<ChangeOutcome<R>, StoreError> {
-        for attempt in 1..=ATTEMPTS {
-            let person = self.find(wanted.sighting, known).await?;
-            let decision = match decide(&person) {
-                Ok(decision) => decision,
-                Err(refusal) => return Ok(ChangeOutcome::Refused(refusal)),
-            };
-            let decision = if person.is_forgotten { decision.after_erasure(&person.contact) } else { Some(decision) };
-            let Some(decision) = decision else { return Ok(ChangeOutcome::Erased) };
-            // A little later each time: the outbox could have another event of this id and time.
-            let due = now.plus(Duration::from_millis(u64::from(attempt - 1)));
-            let (items, after) = self.transaction(wanted, &person, known, &decision, due)?;
-            if items.is_empty() || self.store.transact(items).await? == WriteOutcome::Yes {
-                *known = after;
-                self.tell_unheeded(&decision);
-                return Ok(ChangeOutcome::Made { id: person.id().clone(), decision: Box::new(decision) });
-            }
-            pause(attempt).await;
-            let fresh = self.fresh(wanted).await?;
-            let is_repeat = fresh.is_none();
-            *known = fresh.unwrap_or_default();
-            if is_repeat {
-                return Ok(ChangeOutcome::Repeat);
-            }
-        }
-        Err(StoreError::Contended)
+        let decide = &decide;
+        let first = std::mem::take(read_set);
+        let attempt = |number, read_set| self.try_change(request, read_set, number, now, decide);
+        let (outcome, after) = until_written(first, attempt).await?;
+        *read_set = after;
+        Ok(outcome)
     }
 
-    /// Counts an opt-out that staff has to look at, whichever way it came.
+    /// One attempt at a change, with the read set afterwards.
+    async fn try_change<R>(
+        &self,
+        request: ChangeRequest<'_>,
+        mut read_set: ReadSet,
+        number: u32,
+        now: Time,
+        decide: &impl Fn(&Person) -> Result<Decision, R>,
+    ) -> Result<ControlFlow<(ChangeOutcome<R>, ReadSet), ReadSet>, StoreError> {
+        if number > 1 {
+            match self.fresh(request).await? {
+                Some(fresh) => read_set = fresh,
+                None => return Ok(ControlFlow::Break((ChangeOutcome::Repeat, read_set))),
+            }
+        }
+        let person = self.find(request.sighting, &mut read_set).await?;
+        let decision = match decide(&person) {
+            Ok(decision) => decision,
+            Err(refusal) => return Ok(ControlFlow::Break((ChangeOutcome::Refused(refusal), read_set))),
+        };
+        let decision = if person.is_forgotten { decision.after_erasure(&person.contact) } else { Some(decision) };
+        let Some(decision) = decision else { return Ok(ControlFlow::Break((ChangeOutcome::Erased, read_set))) };
+        // A little later each time: the outbox could have another event of this id and time.
+        let due = now.plus(Duration::from_millis(u64::from(number - 1)));
+        let (items, after) = self.transaction(request, &person, &read_set, &decision, due)?;
+        if !items.is_empty() && self.store.transact(items).await? == WriteOutcome::Raced {
+            return Ok(ControlFlow::Continue(read_set));
+        }
+        self.tell_unheeded(&decision);
+        let made = ChangeOutcome::Made { id: person.id().clone(), decision: Box::new(decision) };
+        Ok(ControlFlow::Break((made, after)))
+    }
+
+    /// Counts an opt-out that staff has to look at.
     pub(super) fn tell_unheeded(&self, decision: &Decision) {
         if let Some(entry) = decision.unheeded() {
             let event = entry.event.key.id.log_name();
@@ -105,88 +120,84 @@ impl TenantStore {
         }
     }
 
-    /// Whoever an id leads to, as a reader wants to know it.
+    /// The person that the ids of a sighting lead to, read for this call alone.
     ///
     /// # Errors
-    /// Something could not be read.
+    /// A record could not be read.
     pub async fn person(&self, sighting: &Sighting) -> Result<Person, StoreError> {
-        let mut known = ReadSet::default();
-        self.find(sighting, &mut known).await
+        self.find(sighting, &mut ReadSet::default()).await
     }
 
-    /// Finds out who somebody is, and reads what is not known yet.
-    pub(super) async fn find(&self, sighting: &Sighting, known: &mut ReadSet) -> Result<Person, StoreError> {
+    /// The person that the ids of a sighting lead to. Records that the read set lacks are read into it.
+    pub(super) async fn find(&self, sighting: &Sighting, read_set: &mut ReadSet) -> Result<Person, StoreError> {
         loop {
-            let MissingRecord(id) = match identity::identify(sighting, &known.places) {
+            let MissingRecord(id) = match identity::identify(sighting, &read_set.records) {
                 Ok(person) => return Ok(person),
-                Err(unread) => unread,
+                Err(missing) => missing,
             };
-            let mut unread: Vec<ContactId> = sighting.named().filter(|named| !known.has(named)).cloned().collect();
-            if !unread.contains(&id) {
-                unread.push(id);
+            let mut missing: Vec<ContactId> = sighting.named().filter(|named| !read_set.has(named)).cloned().collect();
+            if !missing.contains(&id) {
+                missing.push(id);
             }
-            let (places, bad) = self.places(unread).await?;
-            if !bad.is_empty() {
-                return Err(unreadable("contact"));
-            }
-            known.extend(places);
+            read_set.extend(self.records(missing).await?);
         }
     }
 
-    /// Reads again after a race what a change is about; none if it is in the history by now.
-    async fn fresh(&self, wanted: ChangeRequest<'_>) -> Result<Option<ReadSet>, StoreError> {
-        let home = wanted.sighting.ids.home();
-        let entries = home.into_iter().flat_map(|home| wanted.places.iter().map(|at| Key::history(&self.id, home, at)));
-        let entries: Vec<Key> = entries.collect();
-        let ids: Vec<ContactId> = wanted.sighting.named().cloned().collect();
-        let places = ids.iter().map(|id| Key::contact(&self.id, id));
-        let mut items = self.store.batch_get(entries.iter().cloned().chain(places)).await?;
+    /// Reads again after a race the records of a change; none if its event is in the history by now.
+    async fn fresh(&self, request: ChangeRequest<'_>) -> Result<Option<ReadSet>, StoreError> {
+        let home = request.sighting.ids.home();
+        let entry = |home| request.history_keys.iter().map(move |key| Key::history(&self.id, home, key));
+        let entries: Vec<Key> = home.into_iter().flat_map(entry).collect();
+        let ids: Vec<ContactId> = request.sighting.named().cloned().collect();
+        let records = ids.iter().map(|id| Key::contact(&self.id, id));
+        let mut items = self.store.batch_get(entries.iter().cloned().chain(records)).await?;
         if entries.iter().any(|entry| items.contains_key(entry)) {
             return Ok(None);
         }
-        let mut known = ReadSet::default();
+        let mut read_set = ReadSet::default();
         for id in ids {
             let item = items.remove(&Key::contact(&self.id, &id));
-            known.insert(id, item)?;
+            read_set.read(id, item)?;
         }
-        Ok(Some(known))
+        Ok(Some(read_set))
     }
 
-    /// All that a decision writes, and what is known afterwards. A confirmation is due at `due`.
+    /// The transaction that a decision comes to, and the read set once it is written. A confirmation is due at `due`.
     fn transaction(
         &self,
-        wanted: ChangeRequest<'_>,
+        request: ChangeRequest<'_>,
         person: &Person,
-        known: &ReadSet,
+        read_set: &ReadSet,
         decision: &Decision,
         due: Time,
     ) -> Result<(Vec<TransactWriteItem>, ReadSet), StoreError> {
         let entry = decision.entry.as_ref();
-        let after = person.records(&decision.contact, decision.heeded.as_ref());
+        let records = person.records(&decision.contact, decision.heeded.as_ref());
         // Whatever goes into the history of a contact counts its version up, so that an erasure misses none of it.
         let counted = entry.or(decision.merge.as_ref()).map(|_| person.id().clone()).into_iter().collect();
-        let rewrite = self.rewrite(known, &after, &counted, due)?;
+        let rewrite = self.rewrite(read_set, &records, &counted, due)?;
         let mut items = rewrite.items;
         // What an update brings stands under an id of the update's own, whatever else the person goes by: so a repeat finds
         // it.
-        let home = wanted.sighting.ids.home().filter(|_| wanted.sighting.at.is_some()).unwrap_or(person.id());
+        let home = request.sighting.ids.home().filter(|_| request.sighting.at.is_some()).unwrap_or(person.id());
         for entry in [entry, decision.merge.as_ref()].into_iter().flatten() {
-            items.push(self.record(home, entry)?);
+            items.push(self.put_entry(home, entry)?);
         }
         if let Some(entry) = entry {
-            let elsewhere = wanted.places.iter().filter(|place| **place != entry.event.key);
-            items.extend(elsewhere.map(|at| self.store.require(Key::history(&self.id, home, at), Condition::Absent)));
+            let elsewhere = request.history_keys.iter().filter(|key| **key != entry.event.key);
+            items.extend(elsewhere.map(|key| self.store.require(Key::history(&self.id, home, key), Condition::Absent)));
             if let (Some(channel), Some(recipient), true) =
-                (&entry.event.channel, wanted.recipient, decision.confirms())
+                (&entry.event.channel, request.recipient, decision.confirms())
             {
                 let outbox = to_item("outbox", OutboxItem::new(&self.id, home, &entry.event, channel, recipient))?;
                 items.push(self.store.put(Key::outbox(due, &entry.event.key.id), outbox, Condition::Absent));
             }
         }
-        Ok((items, rewrite.known))
+        Ok((items, rewrite.after))
     }
 
-    pub(super) fn record(&self, home: &ContactId, entry: &HistoryEntry) -> Result<TransactWriteItem, StoreError> {
+    /// The write of a history entry, on the condition that it is not there yet.
+    pub(super) fn put_entry(&self, home: &ContactId, entry: &HistoryEntry) -> Result<TransactWriteItem, StoreError> {
         let key = Key::history(&self.id, home, &entry.event.key);
         Ok(self.store.put(key, to_item("history", entry)?, Condition::Absent))
     }

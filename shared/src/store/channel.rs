@@ -1,23 +1,24 @@
-//! The channels in the table, and what is remembered of them.
+//! Channels in the table, and their cache.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::key::{Item, Key};
-use super::request::{ATTEMPTS, Condition, WriteOutcome, from_item, pause, to_item};
+use super::request::{Condition, from_item, to_item, until_written};
 use super::secret_list::{Listing, SecretList};
 use super::{Store, StoreError};
 use crate::channel::{Channel, Holders, InvalidHolder};
 use crate::id::{ChannelId, SecretId};
 use crate::time::Time;
 
-/// How long a channel that was found, and the list of secrets, are believed to be as they were.
+/// The time for which a channel that was found, and the list of secrets, are cached.
 const CACHED: Duration = Duration::from_mins(1);
 
-/// Items that are read before the signature of a body holds, at most.
+/// The most items that are read before the signature of a body holds.
 const MAX_UNSIGNED_READS: usize = 2;
 
 /// Channels that were found and somebody holds, and the list of secrets, each with the time when it was read. A channel that
@@ -31,28 +32,28 @@ pub(super) struct Cache {
 /// The secrets that may have signed a body.
 #[derive(Clone, Debug, Default)]
 pub struct SigningSecrets {
-    /// Those of the channels that the body names, as far as they were looked up.
+    /// The secrets of the channels that the body names, as far as they were looked up.
     pub named: Vec<SecretId>,
-    /// Those of all channels, as far as they are known.
+    /// The secrets of all channels, as far as they are known.
     pub listed: Vec<SecretId>,
 }
 
-/// Channels as they were found.
+/// The result of looking channels up.
 #[derive(Debug, Default)]
 pub struct ChannelLookup {
-    /// Those that can be read; those that nobody ever had are missing.
+    /// The channels that can be read. Channels that nobody ever had are missing.
     pub channels: HashMap<ChannelId, Holders>,
-    /// Those whose item can't be read.
+    /// The channels whose item can't be read.
     pub unreadable: Vec<ChannelId>,
 }
 
-/// The channel was not registered.
+/// The reason for which a channel was not registered.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
-    /// It is another tenant's.
+    /// The channel is another tenant's.
     #[error(transparent)]
     Taken(#[from] InvalidHolder),
-    /// The table did not answer.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -61,7 +62,7 @@ impl Store {
     /// A channel as it is registered; none if it is nobody's.
     ///
     /// # Errors
-    /// It could not be read.
+    /// The channel could not be read.
     pub async fn channel(&self, id: &ChannelId, now: Time) -> Result<Option<Channel>, StoreError> {
         if let Some(holders) = self.cache().channel(id, now) {
             return Ok(holders.current().cloned());
@@ -100,7 +101,7 @@ impl Store {
                         found.channels.insert(id, holders);
                     }
                     Err(error) => {
-                        tracing::error!(channel = %id, %error, "a channel that can't be read");
+                        tracing::error!(channel = %id, %error, "the item of a channel can't be read");
                         found.unreadable.push(id);
                     }
                 }
@@ -110,8 +111,8 @@ impl Store {
         Ok(found)
     }
 
-    /// The channels among these that somebody has or had, as they are at this moment: for whoever would turn something away
-    /// on the strength of what is remembered.
+    /// The channels among these that somebody has or had, read anew: for a caller that would turn something away because of
+    /// the cache.
     ///
     /// # Errors
     /// The table could not be read.
@@ -125,7 +126,7 @@ impl Store {
         self.channels(ids, now).await
     }
 
-    /// The secrets that may have signed a body which names these channels, as far as that is remembered.
+    /// The secrets that may have signed a body which names these channels, as far as they are cached.
     #[must_use]
     pub fn remembered_signers(&self, named: &[ChannelId], now: Time) -> SigningSecrets {
         let cache = self.cache();
@@ -183,7 +184,7 @@ impl Store {
     /// # Errors
     /// The channel is another tenant's, or was a moment ago, or could not be written.
     pub async fn register_channel(&self, id: &ChannelId, channel: &Channel, now: Time) -> Result<(), RegisterError> {
-        for attempt in 1..=ATTEMPTS {
+        let attempt = |_, ()| async move {
             let stored = self.read_item(id).await?;
             let after = match &stored {
                 Some((holders, _)) => holders.given(channel.clone(), now)?,
@@ -191,12 +192,9 @@ impl Store {
             };
             let mut items = self.rewrite(id, stored.as_ref(), &after)?;
             items.push(self.default_settings(&channel.tenant, now)?);
-            if self.transact(items).await? == WriteOutcome::Yes {
-                return Ok(());
-            }
-            pause(attempt).await;
-        }
-        Err(StoreError::Contended.into())
+            Ok(self.transact(items).await?.or_again())
+        };
+        until_written((), attempt).await
     }
 
     /// Takes a channel back from its tenant, if it has one.
@@ -204,15 +202,15 @@ impl Store {
     /// # Errors
     /// It could not be read or written.
     pub async fn release_channel(&self, id: &ChannelId, now: Time) -> Result<(), StoreError> {
-        for attempt in 1..=ATTEMPTS {
+        let attempt = |_, ()| async move {
             let stored = self.read_item(id).await?;
-            let Some(after) = stored.as_ref().and_then(|(holders, _)| holders.released(now)) else { return Ok(()) };
-            if self.transact(self.rewrite(id, stored.as_ref(), &after)?).await? == WriteOutcome::Yes {
-                return Ok(());
-            }
-            pause(attempt).await;
-        }
-        Err(StoreError::Contended)
+            let Some(after) = stored.as_ref().and_then(|(holders, _)| holders.released(now)) else {
+                return Ok(ControlFlow::Break(()));
+            };
+            let items = self.rewrite(id, stored.as_ref(), &after)?;
+            Ok(self.transact(items).await?.or_again())
+        };
+        until_written((), attempt).await
     }
 
     /// A channel with the version that its item has, where it has one: versions that kept no holders wrote none.
@@ -222,8 +220,8 @@ impl Store {
         Ok(Some((from_item("channel", item)?, version)))
     }
 
-    /// What makes the item of a channel what it is to be, and the list of secrets with it. Fields that this version does not
-    /// know stay.
+    /// The writes that make the item of a channel what it is to be, and the list of secrets with it. Fields that this version
+    /// does not know stay.
     fn rewrite<'a>(
         &self,
         id: &ChannelId,
@@ -277,7 +275,7 @@ impl Store {
     }
 }
 
-/// The fields of a channel's item that it need not have.
+/// The optional attributes of a channel's item.
 const OPTIONAL: [&str; 3] = ["secret_id", "since", "released_at"];
 
 impl Cache {
@@ -290,8 +288,8 @@ impl Cache {
         self.secrets.as_ref().filter(|(_, read)| now < read.plus(CACHED)).map(|(list, _)| list)
     }
 
-    /// Those of the channels whose secrets are not on the list. What was read before the list tells nothing: it may have
-    /// changed since.
+    /// The channels among these whose secrets are not on the list. A channel that was read before the list tells nothing: it
+    /// may have changed since.
     fn unlisted<'a>(&self, channels: impl Iterator<Item = &'a ChannelId>) -> Vec<(ChannelId, SecretId)> {
         let Some((list, list_read)) = &self.secrets else { return Vec::new() };
         let unlisted = channels.filter_map(|id| {

@@ -1,9 +1,10 @@
-//! The end of what is known of somebody.
+//! Erasure: the end of what is known of a person.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
-use super::place::ReadSet;
-use super::request::{ATTEMPTS, WriteOutcome, pause};
+use super::read_set::ReadSet;
+use super::request::{WriteOutcome, until_written};
 use super::{StoreError, TenantStore};
 use crate::id::ContactId;
 use crate::identity::{HistorySpan, IdRecord, IdState, Person, PreviousHolder, Sighting};
@@ -19,30 +20,38 @@ impl TenantStore {
     /// # Errors
     /// Something could not be read or written; the erasure can be asked for again.
     pub async fn erase(&self, id: &ContactId, now: Time) -> Result<(), StoreError> {
-        let mut newest = None;
-        for attempt in 1..=ATTEMPTS {
-            let mut known = ReadSet::default();
-            let person = self.find(&Sighting::of(id.clone()), &mut known).await?;
-            let history_spans = self.history_spans(&person, &mut known).await?;
-            newest = newest.max(self.delete_histories(&history_spans).await?);
-            let at = moment(now, &person, newest);
-            // Whatever goes into the history of a contact counts up the version on which this is conditional.
-            let rewrite = self.rewrite(&known, &erased(&person, &history_spans, &known, at), &BTreeSet::new(), now)?;
-            if rewrite.items.is_empty() || self.store.transact(rewrite.items).await? == WriteOutcome::Yes {
-                // Where no contact was, an entry that came in between counted nothing up.
-                let bounded = history_spans.into_iter().map(|stretch| stretch.up_to(at));
-                return self.delete_histories(&bounded.collect::<Vec<_>>()).await.map(drop);
-            }
-            pause(attempt).await;
-        }
-        Err(StoreError::Contended)
+        until_written(None, |_, newest| self.try_erase(id, newest, now)).await
     }
 
-    /// Deletes the entries of the given spans, and says the time of the newest.
+    /// One attempt at an erasure, which continues with the newest time of the entries that were deleted so far.
+    async fn try_erase(
+        &self,
+        id: &ContactId,
+        newest: Option<Time>,
+        now: Time,
+    ) -> Result<ControlFlow<(), Option<Time>>, StoreError> {
+        let mut read_set = ReadSet::default();
+        let person = self.find(&Sighting::of(id.clone()), &mut read_set).await?;
+        let history_spans = self.history_spans(&person, &mut read_set).await?;
+        let newest = newest.max(self.delete_histories(&history_spans).await?);
+        let at = moment(now, &person, newest);
+        // Whatever goes into the history of a contact counts up the version on which this is conditional.
+        let records = erased(&person, &history_spans, &read_set, at);
+        let rewrite = self.rewrite(&read_set, &records, &BTreeSet::new(), now)?;
+        if !rewrite.items.is_empty() && self.store.transact(rewrite.items).await? == WriteOutcome::Raced {
+            return Ok(ControlFlow::Continue(newest));
+        }
+        // Where no contact was, an entry that came in between counted nothing up.
+        let bounded: Vec<HistorySpan> = history_spans.into_iter().map(|span| span.up_to(at)).collect();
+        self.delete_histories(&bounded).await?;
+        Ok(ControlFlow::Break(()))
+    }
+
+    /// Deletes the entries of spans, and returns the time of the newest.
     async fn delete_histories(&self, history_spans: &[HistorySpan]) -> Result<Option<Time>, StoreError> {
         let mut newest = None;
-        for stretch in history_spans {
-            newest = newest.max(self.delete_history(stretch).await?);
+        for span in history_spans {
+            newest = newest.max(self.delete_history(span).await?);
         }
         Ok(newest)
     }
@@ -55,14 +64,19 @@ fn moment(now: Time, person: &Person, newest: Option<Time>) -> Time {
     Time::from_millis(newest.seconds() * 1000 + 999)
 }
 
-/// The places of somebody's ids once that is erased.
-fn erased(person: &Person, history_spans: &[HistorySpan], known: &ReadSet, at: Time) -> BTreeMap<ContactId, IdRecord> {
+/// The records of a person's ids once the person is erased.
+fn erased(
+    person: &Person,
+    history_spans: &[HistorySpan],
+    read_set: &ReadSet,
+    at: Time,
+) -> BTreeMap<ContactId, IdRecord> {
     let mut after = BTreeMap::new();
     for HistorySpan { id, until, .. } in history_spans {
-        let mut place = known.places.get(id).cloned().unwrap_or_default();
+        let mut record = read_set.records.get(id).cloned().unwrap_or_default();
         let at = until.unwrap_or(at);
         let has_left = person.contact.left.iter().any(|left| left.id == *id);
-        let tombstone = match (&place.now, until) {
+        let tombstone = match (&record.now, until) {
             (IdState::Vacant(remains), _) if has_left => Some(remains.erased(at)),
             // Also where nothing is known of the id yet: a message of it may be on its way.
             (_, None) => Some(person.contact.erased(at)),
@@ -73,14 +87,14 @@ fn erased(person: &Person, history_spans: &[HistorySpan], known: &ReadSet, at: T
             let is_own = |former: &PreviousHolder| {
                 person.contact.left.iter().any(|left| left.id == *id && left.until == former.until)
             };
-            place.former = place.former.filter(|former| !is_own(former));
+            record.former = record.former.filter(|former| !is_own(former));
         }
         if let Some(tombstone) = tombstone {
-            place.now = IdState::Erased(Box::new(tombstone));
-            place.other = serde_json::Map::new();
+            record.now = IdState::Erased(Box::new(tombstone));
+            record.other = serde_json::Map::new();
         }
-        place.erased_until = place.erased_until.max(Some(at));
-        after.insert(id.clone(), place);
+        record.erased_until = record.erased_until.max(Some(at));
+        after.insert(id.clone(), record);
     }
     after
 }

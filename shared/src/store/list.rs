@@ -1,16 +1,16 @@
 //! The contacts of a tenant, page by page.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{Stream, StreamExt, stream};
 
 use super::key::{self, Item, Key};
-use super::place;
+use super::query::SortKeys;
+use super::record_item;
 use super::request::{unavailable, unreadable};
 use super::{StoreError, TenantStore};
 use crate::contact::{Contact, Status};
 use crate::id::{ContactId, Shard};
 
-/// Where a page of contacts begins: behind this id, or at the beginning of the shard.
+/// The position at which a page of contacts begins: behind an id, or at the beginning of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListPosition {
     /// The shard.
@@ -19,18 +19,18 @@ pub struct ListPosition {
     pub after: Option<ContactId>,
 }
 
-/// Some contacts, and where to go on.
+/// A page of contacts.
 #[derive(Debug)]
 pub struct ContactPage {
     /// The contacts, by shard and id.
     pub contacts: Vec<(ContactId, Contact)>,
-    /// Where the next page begins, unless this is the last one.
+    /// The position at which the next page begins, unless this is the last one.
     pub next: Option<ListPosition>,
 }
 
 impl TenantStore {
-    /// Everybody who opted in, under all ids that they go by, in no order: by reading all contacts. Its end is its end only
-    /// where no error came before.
+    /// All contacts who opted in, under all ids that they go by, in no order, by reading all contacts. The stream is complete
+    /// only if no error came before its end.
     pub fn opted_in(&self) -> impl Stream<Item = Result<Vec<ContactId>, StoreError>> + Send + '_ {
         let pages = move |shard| {
             let first = Some(ListPosition { shard, after: None });
@@ -41,7 +41,7 @@ impl TenantStore {
                 let next = next.map(|after| ListPosition { shard, after: Some(after) });
                 let mut opted_in = Vec::new();
                 for (id, item) in items {
-                    if let Some(contact) = place::listed_contact(item)?
+                    if let Some(contact) = record_item::listed_contact(item)?
                         && contact.status() == Status::OptedIn
                     {
                         opted_in.extend(contact.user_id.as_ref().map(ContactId::from));
@@ -56,10 +56,10 @@ impl TenantStore {
     }
 
     /// Up to `limit` contacts that are `wanted`, among those whose id begins with `prefix`. The page may be shorter than
-    /// that and still not be the last one: looking for rare contacts ends after two thousand of them.
+    /// that and still not be the last one: looking for rare contacts ends after two thousand items.
     ///
     /// # Errors
-    /// Something could not be read.
+    /// The contacts could not be read.
     pub async fn contacts(
         &self,
         from: &ListPosition,
@@ -75,7 +75,7 @@ impl TenantStore {
             looked_at += items.len();
             for (id, item) in items {
                 from.after = Some(id.clone());
-                let Some(contact) = place::listed_contact(item)? else { continue };
+                let Some(contact) = record_item::listed_contact(item)? else { continue };
                 if contact.is_known() && wanted(&contact) {
                     contacts.push((id, contact));
                     if contacts.len() == limit {
@@ -103,16 +103,10 @@ impl TenantStore {
     ) -> Result<(Vec<(ContactId, Item)>, bool), StoreError> {
         let partition = key::contacts(&self.id, from.shard);
         let start = from.after.as_ref().map(|after| Key { pk: partition.clone(), sk: after.to_string() }.into_item());
-        let query = self.store.client.query().table_name(&*self.store.table).consistent_read(true);
-        let query = if prefix.is_empty() {
-            query.key_condition_expression("pk = :pk")
-        } else {
-            query
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
-        };
-        let answer = query
-            .expression_attribute_values(":pk", AttributeValue::S(partition))
+        let ids = if prefix.is_empty() { SortKeys::All } else { SortKeys::BeginWith(prefix.to_owned()) };
+        let answer = self
+            .store
+            .query(partition, ids)
             .set_exclusive_start_key(start)
             .limit(PAGE)
             .send()
@@ -132,5 +126,5 @@ const SHARDS_AT_ONCE: usize = 8;
 /// Contacts that one query reads.
 const PAGE: i32 = 250;
 
-/// Contacts that the making of one page looks at before it gives up finding more.
+/// Contacts that one page looks at before it gives up finding more.
 const LOOKED_AT: usize = 2_000;

@@ -1,15 +1,16 @@
-//! Confirmations on their way: each is one item, kept under the time at which it is due, and gone once its fate is in the
-//! history.
+//! The outbox: confirmations on their way. Each is one item, kept under the time at which it is due, and removed once its
+//! fate is in the history.
 //!
-//! Whoever wants to send one claims it first, which moves it to a later due time: a lease. So there is one sender at a
-//! time, and if that one dies, the item becomes due again.
+//! A sender claims an item first, which moves it to a later due time: a lease, which is a [`Claim`]. So there is one sender
+//! at a time, and if that one dies, the item becomes due again.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem, Update};
 use futures::{Stream, stream};
 use serde::{Deserialize, Serialize};
 
 use super::key::{self, Item, Key};
-use super::request::{Condition, WriteOutcome, from_item, to_item, unavailable, unreadable};
+use super::query::SortKeys;
+use super::request::{Condition, WriteOutcome, from_item, to_attribute, to_item, unavailable, unreadable};
 use super::{Store, StoreError};
 use crate::callback::Callback;
 use crate::event::{Confirmation, ConfirmationState, Event, HistoryKey};
@@ -19,7 +20,7 @@ use crate::time::Time;
 /// Items in a page of the outbox: few enough that a page of each shard at a time is soon read and little to hold.
 const PAGE: i32 = 250;
 
-/// What an item of the outbox holds.
+/// The content of an item of the outbox: the intent to confirm an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxItem {
     /// The tenant.
@@ -32,29 +33,34 @@ pub struct OutboxItem {
     pub channel: ChannelId,
     /// The customer's id as received, in the form the Graph API takes.
     pub to: String,
-    /// How often it was moved: claimed or put off. The stream brings new items only, those with 0.
+    /// Moves so far: claims and postponements. The stream brings new items only, those with 0.
     pub attempt: u32,
-    /// How often it was claimed.
+    /// Claims so far.
     #[serde(default)]
     pub tries: u32,
-    /// How often it was claimed and nothing more was heard of it.
+    /// Earlier claims of which nothing more was heard.
     #[serde(default)]
     lost: u32,
-    /// Whether somebody claimed it and may be sending it.
+    /// True while the item is claimed and may be being sent.
     #[serde(default)]
     taken: bool,
 }
 
-/// An item of the outbox in its place.
+/// An item that waits in the outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// When it is due.
+    /// The time from which it is due.
     pub due: Time,
     /// The event that it confirms.
     pub event: EventId,
     /// The item.
     pub item: OutboxItem,
 }
+
+/// A lease on an item: until it runs out, its holder alone sends the confirmation. Only [`Store::claim`] makes one, and only
+/// a claim can be settled or put off, which ends it.
+#[derive(Debug)]
+pub struct Claim(Pending);
 
 impl OutboxItem {
     /// The intent to confirm an event.
@@ -84,22 +90,16 @@ impl Pending {
         Ok(Self { due, event, item: from_item("outbox", image)? })
     }
 
-    /// The place of the event in the contact's history.
+    /// The key of the event in the contact's history.
     #[must_use]
     pub fn entry(&self) -> HistoryKey {
         HistoryKey { time: self.item.entry, id: self.event.clone() }
     }
 
-    /// How often it was claimed and nothing was heard of it: each of those may have been sent or not.
+    /// Claims of which nothing was heard: each of those may have been sent or not.
     #[must_use]
     pub fn lost(&self) -> u32 {
         self.item.lost + u32::from(self.item.taken)
-    }
-
-    /// What the message carries, so that its statuses find the entry.
-    #[must_use]
-    pub fn callback(&self) -> Callback {
-        Callback { contact: self.item.contact.clone(), entry: self.entry() }
     }
 
     fn key(&self) -> Key {
@@ -111,6 +111,38 @@ impl Pending {
     }
 }
 
+impl Claim {
+    /// The event that the item confirms.
+    #[must_use]
+    pub fn event(&self) -> &EventId {
+        &self.0.event
+    }
+
+    /// The claimed item.
+    #[must_use]
+    pub fn item(&self) -> &OutboxItem {
+        &self.0.item
+    }
+
+    /// The key of the event in the contact's history.
+    #[must_use]
+    pub fn entry(&self) -> HistoryKey {
+        self.0.entry()
+    }
+
+    /// Claims before this one of which nothing was heard: each of those may have been sent or not.
+    #[must_use]
+    pub fn lost(&self) -> u32 {
+        self.0.item.lost
+    }
+
+    /// The data that the message carries, so that its statuses find the entry.
+    #[must_use]
+    pub fn callback(&self) -> Callback {
+        Callback { contact: self.0.item.contact.clone(), entry: self.entry() }
+    }
+}
+
 impl Store {
     /// The items of one shard that are due by `now`, the most overdue first, page by page. One that can't be read stands as
     /// an error in its place. A page that can't be read is the last.
@@ -119,15 +151,8 @@ impl Store {
         shard: Shard,
         now: Time,
     ) -> impl Stream<Item = Result<Vec<Result<Pending, StoreError>>, StoreError>> + Send {
-        let query = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND sk < :next")
-            .expression_attribute_values(":pk", AttributeValue::S(key::outbox(shard)))
-            .expression_attribute_values(":next", AttributeValue::S(format!("{:013}", now.next().millis())))
-            .limit(PAGE);
+        let due = SortKeys::Before(format!("{:013}", now.next().millis()));
+        let query = self.query(key::outbox(shard), due).limit(PAGE);
         // Where the next page starts; none after the last one.
         stream::try_unfold(Some(None), move |start: Option<Option<Item>>| {
             let query = query.clone();
@@ -144,8 +169,8 @@ impl Store {
     /// its entry is erased or has another fate than to be pending.
     ///
     /// # Errors
-    /// It could not be written.
-    pub async fn claim(&self, pending: &Pending, until: Time) -> Result<Option<Pending>, StoreError> {
+    /// The item could not be written. If it was nevertheless, the lease runs out.
+    pub async fn claim(&self, pending: &Pending, until: Time) -> Result<Option<Claim>, StoreError> {
         let item = OutboxItem {
             attempt: pending.item.attempt + 1,
             tries: pending.item.tries + 1,
@@ -156,46 +181,49 @@ impl Store {
         let claimed = Pending { due: until, event: pending.event.clone(), item };
         let mut items = self.moved(pending, &claimed)?;
         items.push(self.require_pending(pending.history_key())?);
-        Ok((self.transact(items).await? == WriteOutcome::Yes).then_some(claimed))
+        Ok((self.transact(items).await? == WriteOutcome::Written).then_some(Claim(claimed)))
     }
 
-    /// Puts a claimed item off, because its sending failed in a way that may pass. False if somebody else claimed it since.
+    /// Ends a claim by putting its item off, because its sending failed in a way that may pass. False if the lease had run
+    /// out and the item was claimed again.
     ///
     /// # Errors
-    /// It could not be written.
-    pub async fn put_off(&self, claimed: &Pending, until: Time) -> Result<bool, StoreError> {
+    /// The item could not be written. The claim ends when its lease runs out.
+    pub async fn put_off(&self, claim: Claim, until: Time) -> Result<bool, StoreError> {
+        let Claim(claimed) = claim;
         let item = OutboxItem { attempt: claimed.item.attempt + 1, taken: false, ..claimed.item.clone() };
         let later = Pending { due: until, event: claimed.event.clone(), item };
-        Ok(self.transact(self.moved(claimed, &later)?).await? == WriteOutcome::Yes)
+        Ok(self.transact(self.moved(&claimed, &later)?).await? == WriteOutcome::Written)
     }
 
-    /// Writes the fate of a pending confirmation into the history, and removes it from the outbox. False if the entry has
-    /// a fate already or is erased: then only the item is removed.
+    /// Ends a claim by writing the fate of the pending confirmation into the history, and removes the item from the outbox.
+    /// False if the entry has a fate already or is erased: then only the item is removed.
     ///
-    /// Whoever settles an item has claimed it, and no claim outlives the function that made it: nobody else is at it.
+    /// No claim outlives the function that made it, so nobody else is at the item.
     ///
     /// # Errors
-    /// It could not be written.
-    pub async fn settle(&self, claimed: &Pending, fate: &Confirmation) -> Result<bool, StoreError> {
+    /// The fate could not be written. The claim ends when its lease runs out.
+    pub async fn settle(&self, claim: Claim, fate: &Confirmation) -> Result<bool, StoreError> {
+        let Claim(claimed) = claim;
         let record = self.record_fate(claimed.history_key(), ConfirmationState::Pending, fate)?;
         let removal = self.delete(claimed.key(), Condition::Always);
-        if self.transact(vec![record, removal]).await? == WriteOutcome::Yes {
+        if self.transact(vec![record, removal]).await? == WriteOutcome::Written {
             return Ok(true);
         }
-        self.discard(claimed).await?;
+        self.discard(&claimed).await?;
         Ok(false)
     }
 
     /// Removes an item whose history entry has a fate already or is erased.
     ///
     /// # Errors
-    /// It could not be removed.
+    /// The item could not be removed.
     pub async fn discard(&self, pending: &Pending) -> Result<(), StoreError> {
         self.transact(vec![self.delete(pending.key(), Condition::Always)]).await.map(drop)
     }
 
     /// The update of a history entry with the fate of its confirmation, on the condition that this is in the state `from`.
-    /// It writes the fields that the fate has and leaves all others as they are, those of a later version included.
+    /// The fields that the fate has are written; all others stay as they are, those of a later version included.
     pub(super) fn record_fate(
         &self,
         entry: Key,
@@ -242,5 +270,5 @@ impl Store {
 
 /// A state as the table has it.
 fn state(state: ConfirmationState) -> Result<AttributeValue, StoreError> {
-    serde_dynamo::to_attribute_value(state).map_err(|source| StoreError::Unreadable { kind: "confirmation", source })
+    to_attribute("confirmation", state)
 }

@@ -1,12 +1,13 @@
-//! What WhatsApp reports of confirmations, some time after they were sent.
+//! Delivery reports: what WhatsApp tells of confirmations some time after they were sent.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use futures::{StreamExt, stream};
 
 use super::history;
 use super::key::{Item, Key};
-use super::request::{ATTEMPTS, WriteOutcome, pause};
+use super::request::{WriteOutcome, until_written};
 use super::{StoreError, TenantStore};
 use crate::callback::Callback;
 use crate::event::{ConfirmationState, DeliveryReport};
@@ -16,21 +17,21 @@ use crate::time::Time;
 /// Confirmations whose reports are written at a time.
 const AT_ONCE: usize = 16;
 
-/// What came of all reports of one confirmation.
+/// The outcome of all reports of one confirmation.
 #[derive(Debug)]
 pub struct Reported {
     /// The event that is confirmed.
     pub event: EventId,
-    /// The confirmation's fate by them; none if they are no news, or if the entry is gone.
+    /// The fate that the reports make of the confirmation; none if they are no news, or if the entry is gone.
     pub outcome: Result<Option<ConfirmationState>, StoreError>,
 }
 
 impl TenantStore {
-    /// Takes note of reports of confirmations: reads them in one call per hundred, and writes them side by side. Those of
+    /// Records reports of confirmations: reads them in one call per hundred, and writes them side by side. Those of
     /// one confirmation count in their order and are one write. One that fails holds up no other.
     ///
     /// # Errors
-    /// Nothing could be read.
+    /// The entries could not be read.
     pub async fn report_confirmations(
         &self,
         reports: Vec<(Callback, DeliveryReport)>,
@@ -49,29 +50,40 @@ impl TenantStore {
         Ok(stream::iter(each).buffer_unordered(AT_ONCE).collect().await)
     }
 
-    /// Writes what the reports make of one confirmation, whose entry was read as `item`.
+    /// Writes the fate that reports make of one confirmation, whose entry was read as `item`.
     async fn report(
         &self,
         key: Key,
-        mut item: Option<Item>,
+        item: Option<Item>,
         reports: &[DeliveryReport],
         now: Time,
     ) -> Result<Option<ConfirmationState>, StoreError> {
-        for attempt in 1..=ATTEMPTS {
-            let entry = item.map(history::entry).transpose()?;
-            let Some(before) = entry.and_then(|entry| entry.confirmation) else { return Ok(None) };
-            let after =
-                reports.iter().fold(before.clone(), |after, report| after.reported(report, now).unwrap_or(after));
-            if after == before {
-                return Ok(None);
-            }
-            let record = self.store.record_fate(key.clone(), before.state, &after)?;
-            if self.store.transact(vec![record]).await? == WriteOutcome::Yes {
-                return Ok(Some(after.state));
-            }
-            pause(attempt).await;
-            item = self.store.batch_get([key.clone()]).await?.remove(&key);
+        let key = &key;
+        let attempt = |number, item| async move {
+            let item = if number == 1 { item } else { self.store.batch_get([key.clone()]).await?.remove(key) };
+            self.try_report(key, item, reports, now).await
+        };
+        until_written(item, attempt).await
+    }
+
+    /// One attempt at that. It continues without the entry, which has changed since it was read.
+    async fn try_report(
+        &self,
+        key: &Key,
+        item: Option<Item>,
+        reports: &[DeliveryReport],
+        now: Time,
+    ) -> Result<ControlFlow<Option<ConfirmationState>, Option<Item>>, StoreError> {
+        let entry = item.map(history::entry).transpose()?;
+        let Some(before) = entry.and_then(|entry| entry.confirmation) else { return Ok(ControlFlow::Break(None)) };
+        let after = reports.iter().fold(before.clone(), |after, report| after.reported(report, now).unwrap_or(after));
+        if after == before {
+            return Ok(ControlFlow::Break(None));
         }
-        Err(StoreError::Contended)
+        let fate = self.store.record_fate(key.clone(), before.state, &after)?;
+        Ok(match self.store.transact(vec![fate]).await? {
+            WriteOutcome::Written => ControlFlow::Break(Some(after.state)),
+            WriteOutcome::Raced => ControlFlow::Continue(None),
+        })
     }
 }

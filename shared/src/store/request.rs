@@ -1,6 +1,7 @@
-//! How the table is asked: batches that are read whole, and transactions whose refusal means a race.
+//! Calls of DynamoDB: batches that are read whole, and transactions whose refusal means a race.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -15,22 +16,33 @@ use serde::de::DeserializeOwned;
 use super::key::{Item, Key};
 use super::{Store, StoreError};
 
-/// Keys that DynamoDB takes in one `BatchGetItem`.
-pub(super) const BATCH: usize = 100;
+/// The most keys that DynamoDB takes in one call:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>.
+const BATCH: usize = 100;
 
 /// Batches that are asked for at a time.
 const AT_ONCE: usize = 16;
 
-/// How often something that others got in the way of is tried: a second and a half with the pauses of [`pause`].
+/// Attempts at something that others get in the way of: a second and a half with the pauses of [`pause`].
 pub(super) const ATTEMPTS: u32 = 8;
 
-/// How a transaction ended.
+/// The end of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WriteOutcome {
-    /// All of it is in the table.
-    Yes,
-    /// Nothing of it is: something that it was conditional on has changed.
+    /// All of it is written.
+    Written,
+    /// Nothing of it is written: something that it was conditional on has changed.
     Raced,
+}
+
+impl WriteOutcome {
+    /// The end of an attempt whose only result is that this is written: see [`until_written`].
+    pub(super) fn or_again(self) -> ControlFlow<()> {
+        match self {
+            Self::Written => ControlFlow::Break(()),
+            Self::Raced => ControlFlow::Continue(()),
+        }
+    }
 }
 
 impl Store {
@@ -51,7 +63,7 @@ impl Store {
     async fn batch_get_chunk(&self, keys: Vec<Key>) -> Result<Vec<(Key, Item)>, StoreError> {
         let mut found = Vec::new();
         let mut left: Vec<Item> = keys.into_iter().map(Key::into_item).collect();
-        // How often in a row nothing at all was processed.
+        // Calls in a row that processed nothing at all.
         let mut idle = 0;
         while idle < ATTEMPTS {
             if left.is_empty() {
@@ -61,12 +73,12 @@ impl Store {
                 pause(idle).await;
             }
             let asked = left.len();
-            let wanted =
+            let request =
                 KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build().expect("keys are set");
             let answer = self
                 .client
                 .batch_get_item()
-                .request_items(&*self.table, wanted)
+                .request_items(&*self.table, request)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
                 .await
@@ -92,7 +104,7 @@ impl Store {
         for attempt in 1..=ATTEMPTS {
             let write = self.client.transact_write_items().set_transact_items(Some(items.clone()));
             match write.client_request_token(&token).send().await {
-                Ok(_) => return Ok(WriteOutcome::Yes),
+                Ok(_) => return Ok(WriteOutcome::Written),
                 Err(error) => match cancellation(&error) {
                     Some(Cancellation::Condition) => return Ok(WriteOutcome::Raced),
                     Some(Cancellation::Busy) => pause(attempt).await,
@@ -103,6 +115,7 @@ impl Store {
         Err(StoreError::Contended)
     }
 
+    /// A write of a whole item.
     pub(super) fn put(&self, key: Key, item: Item, condition: Condition) -> TransactWriteItem {
         let (expression, values) = condition.expression();
         let put = Put::builder()
@@ -115,6 +128,7 @@ impl Store {
         TransactWriteItem::builder().put(put).build()
     }
 
+    /// A deletion of an item.
     pub(super) fn delete(&self, key: Key, condition: Condition) -> TransactWriteItem {
         let (expression, values) = condition.expression();
         let delete = Delete::builder()
@@ -127,6 +141,7 @@ impl Store {
         TransactWriteItem::builder().delete(delete).build()
     }
 
+    /// A write of some attributes of an item, which leaves the others.
     pub(super) fn update(
         &self,
         key: Key,
@@ -160,6 +175,7 @@ impl Store {
         TransactWriteItem::builder().update(update).build()
     }
 
+    /// A condition on an item that the transaction does not write.
     pub(super) fn require(&self, key: Key, condition: Condition) -> TransactWriteItem {
         let (expression, values) = condition.expression();
         let check = ConditionCheck::builder()
@@ -173,18 +189,18 @@ impl Store {
     }
 }
 
-/// What must hold of an item for a write to happen.
+/// The condition on an item under which a write happens.
 #[derive(Clone, Debug)]
 pub(super) enum Condition {
-    /// Nothing.
+    /// Always.
     Always,
-    /// It is not there.
+    /// The item is absent.
     Absent,
-    /// It is there.
+    /// The item is present.
     Present,
-    /// It is there, as a version of this system wrote it that counted no versions of such items.
+    /// The item is present and has no attribute `version`: a release that counted no versions of such items wrote it.
     Unversioned,
-    /// It has this number in this attribute.
+    /// The item has this number in this attribute.
     Equals(&'static str, i64),
 }
 
@@ -203,42 +219,72 @@ impl Condition {
     }
 }
 
+/// Decides and writes until the writing wins its race. An `attempt` decides on what it reads and writes on the condition that
+/// this still stands. It breaks with its result once that is written, or once there is nothing to write; it continues where
+/// something has changed meanwhile. It is handed its number, from 1 on, and the state that the one before continued with.
+///
+/// # Errors
+/// An attempt failed, or all [`ATTEMPTS`] lost their race ([`StoreError::Contended`]).
+pub(super) async fn until_written<S, T, E, F>(first: S, attempt: impl Fn(u32, S) -> F) -> Result<T, E>
+where
+    F: Future<Output = Result<ControlFlow<T, S>, E>>,
+    E: From<StoreError>,
+{
+    let mut state = first;
+    for number in 1..=ATTEMPTS {
+        match attempt(number, state).await? {
+            ControlFlow::Break(result) => return Ok(result),
+            ControlFlow::Continue(next) => state = next,
+        }
+        if number < ATTEMPTS {
+            pause(number).await;
+        }
+    }
+    Err(StoreError::Contended.into())
+}
+
 /// Waits before the next attempt: up to 20, 40, 80 … 500 ms, drawn by chance so that those who raced do not race again.
+/// Exponential backoff with full jitter: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
 pub(super) async fn pause(attempt: u32) {
     let most = 500.min(10 << attempt.min(10));
     tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=most))).await;
 }
 
-/// What a failed call says, as an error of the store: its kind and code alone, since messages can quote keys, and keys
-/// are phone numbers.
+/// The error of the store for a failed call: its kind and code alone, since messages can quote keys, and keys are phone
+/// numbers.
 #[expect(clippy::needless_pass_by_value, reason = "goes into map_err")]
 pub(super) fn unavailable<E: ProvideErrorMetadata>(error: SdkError<E>) -> StoreError {
-    let what = match &error {
+    let code = match &error {
         SdkError::ConstructionFailure(_) => "the request could not be built",
         SdkError::TimeoutError(_) => "no answer in time",
         SdkError::DispatchFailure(_) => "no connection",
         SdkError::ResponseError(_) => "an answer that cannot be read",
         _ => error.code().unwrap_or("an error without a code"),
     };
-    StoreError::Unavailable(what.to_owned())
+    StoreError::Unavailable(code.to_owned())
 }
 
-/// What an item says that is not what it should be.
+/// The error for an item of this kind that lacks what every version of this system writes.
 pub(super) fn unreadable(kind: &'static str) -> StoreError {
     StoreError::Unreadable { kind, source: serde::de::Error::custom("not as this version writes it") }
 }
 
-/// Turns a value into an item.
+/// Turns a value into an item of this kind.
 pub(super) fn to_item(kind: &'static str, value: impl Serialize) -> Result<Item, StoreError> {
-    serde_dynamo::to_item(value).map_err(|source| StoreError::Unreadable { kind, source })
+    serde_dynamo::to_item(value).map_err(|source| StoreError::Unwritable { kind, source })
 }
 
-/// Turns an item into a value.
+/// Turns a value into an attribute of an item of this kind.
+pub(super) fn to_attribute(kind: &'static str, value: impl Serialize) -> Result<AttributeValue, StoreError> {
+    serde_dynamo::to_attribute_value(value).map_err(|source| StoreError::Unwritable { kind, source })
+}
+
+/// Turns an item of this kind into a value.
 pub(super) fn from_item<T: DeserializeOwned>(kind: &'static str, item: Item) -> Result<T, StoreError> {
     serde_dynamo::from_item(item).map_err(|source| StoreError::Unreadable { kind, source })
 }
 
-/// Why DynamoDB cancelled a transaction, of which nothing is written.
+/// The cause for which DynamoDB cancelled a transaction, of which nothing is written.
 enum Cancellation {
     /// A condition does not hold.
     Condition,

@@ -12,14 +12,14 @@ use super::key::{Item, Key};
 use super::request::Condition;
 use crate::id::{ChannelId, SecretId};
 
-/// What the attribute of a secret begins with, before the secret's id.
+/// The beginning of the name of a secret's attribute, before the secret's id.
 const PREFIX: &str = "secret:";
 
 /// The secrets that channels name, each with those channels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SecretList(BTreeMap<SecretId, BTreeSet<String>>);
 
-/// What is to become of a channel in the list.
+/// A change of the list: the secret that a channel named and the one that it names.
 pub(super) struct Listing<'a> {
     /// The channel.
     pub channel: &'a ChannelId,
@@ -44,7 +44,7 @@ impl SecretList {
         self.0.keys()
     }
 
-    /// Whether the list says that a channel names a secret.
+    /// True if a channel names a secret, as the list has it.
     pub fn has(&self, secret: &SecretId, channel: &ChannelId) -> bool {
         self.0.get(secret).is_some_and(|channels| channels.contains(channel.as_str()))
     }
@@ -56,7 +56,7 @@ impl SecretList {
 }
 
 impl Store {
-    /// What brings the list up to date, if there is anything to do.
+    /// The write that brings the list up to date, if there is anything to do.
     pub(super) fn list_secrets(&self, listing: &Listing<'_>) -> Option<TransactWriteItem> {
         let &Listing { channel, before, after } = listing;
         let gone = before.filter(|before| after != Some(before));

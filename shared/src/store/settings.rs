@@ -1,24 +1,25 @@
 //! A tenant's settings: one item, counted up with every saving.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
 use super::key::{Item, Key};
-use super::request::{ATTEMPTS, Condition, WriteOutcome, from_item, pause, to_item};
+use super::request::{Condition, WriteOutcome, from_item, to_item, until_written};
 use super::{Store, StoreError, TenantStore};
 use crate::id::{TenantId, cut};
 use crate::settings::{SavedSettings, Settings};
 use crate::time::Time;
 
-/// Bytes of a user's name that are kept, at most: settings have to stay small.
+/// The most bytes of a user's subject that are kept: settings have to stay small.
 const USER_BYTES: usize = 128;
 
-/// What whoever saves settings believes to replace.
+/// The version that the saver of settings believes to replace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Whatever is there.
+    /// Any version, and none.
     Any,
     /// This version.
     Version(u64),
@@ -69,40 +70,48 @@ impl TenantStore {
         now: Time,
         user: &str,
     ) -> Result<SavedSettings, SaveError> {
-        for attempt in 1..=ATTEMPTS {
-            let current = self.settings().await?;
-            let version = current.as_ref().map_or(0, |saved| saved.version);
-            if let Expected::Version(expected) = expected
-                && expected != version
-            {
-                return Err(SaveError::Stale { current: version });
-            }
-            let next = SavedSettings {
-                settings: settings.clone(),
-                version: version + 1,
-                updated_at: Some(now),
-                updated_by: Some(cut(user, USER_BYTES).to_owned()),
-            };
-            let key = Key::settings(&self.id);
-            let write = match current {
-                Some(_) => {
-                    let condition = Condition::Equals("version", i64::try_from(version).unwrap_or(i64::MAX));
-                    let (expression, values) = assignments(item(&next)?);
-                    self.store.update(key, &expression, values, condition)
-                }
-                None => self.store.put(key, item(&next)?, Condition::Absent),
-            };
-            if self.store.transact(vec![write]).await? == WriteOutcome::Yes {
-                return Ok(next);
-            }
-            pause(attempt).await;
+        until_written((), |_, ()| self.try_save_settings(settings, expected, now, user)).await
+    }
+
+    /// One attempt at saving settings.
+    async fn try_save_settings(
+        &self,
+        settings: &Settings,
+        expected: Expected,
+        now: Time,
+        user: &str,
+    ) -> Result<ControlFlow<SavedSettings>, SaveError> {
+        let current = self.settings().await?;
+        let version = current.as_ref().map_or(0, |saved| saved.version);
+        if let Expected::Version(expected) = expected
+            && expected != version
+        {
+            return Err(SaveError::Stale { current: version });
         }
-        Err(StoreError::Contended.into())
+        let next = SavedSettings {
+            settings: settings.clone(),
+            version: version + 1,
+            updated_at: Some(now),
+            updated_by: Some(cut(user, USER_BYTES).to_owned()),
+        };
+        let key = Key::settings(&self.id);
+        let write = match current {
+            Some(_) => {
+                let condition = Condition::Equals("version", i64::try_from(version).unwrap_or(i64::MAX));
+                let (expression, values) = assignments(item(&next)?);
+                self.store.update(key, &expression, values, condition)
+            }
+            None => self.store.put(key, item(&next)?, Condition::Absent),
+        };
+        Ok(match self.store.transact(vec![write]).await? {
+            WriteOutcome::Written => ControlFlow::Break(next),
+            WriteOutcome::Raced => ControlFlow::Continue(()),
+        })
     }
 }
 
 impl Store {
-    /// What creates a tenant's settings where it has none, and leaves them alone where it does.
+    /// The write that creates a tenant's settings where it has none, and leaves them alone where it does.
     pub(super) fn default_settings(&self, tenant: &TenantId, now: Time) -> Result<TransactWriteItem, StoreError> {
         let defaults = item(&SavedSettings { version: 1, updated_at: Some(now), ..SavedSettings::default() })?;
         let assignments: Vec<String> =

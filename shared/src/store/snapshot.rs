@@ -1,9 +1,9 @@
-//! All that decisions on a batch of updates need to know, read in as few calls as can be.
+//! Snapshots: settings, records and history of a batch of updates, read in as few calls as possible.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::key::Key;
-use super::place::ReadSet;
+use super::read_set::ReadSet;
 use super::request::unreadable;
 use super::{StoreError, TenantStore};
 use crate::event::HistoryKey;
@@ -11,51 +11,51 @@ use crate::id::ContactId;
 use crate::identity::{self, IdState, MissingRecord, Person, Sighting};
 use crate::settings::SavedSettings;
 
-/// The store as a batch of updates needs to know it.
+/// The part of a tenant's table that decisions on a batch of updates need.
 #[derive(Debug)]
 pub struct Snapshot {
     /// The tenant's settings, where it has any.
     pub settings: Option<SavedSettings>,
-    known: ReadSet,
+    read_set: ReadSet,
     seen: HashSet<(ContactId, HistoryKey)>,
 }
 
-/// Calls that follow links, at most: as many as there are links to follow.
+/// The most calls that follow links: as many as there are links to follow.
 const MAX_CALLS: usize = 10;
 
 impl Snapshot {
-    /// Somebody who was asked about.
+    /// The person that the ids of a sighting lead to.
     ///
     /// # Errors
-    /// What is stored can't be read. That concerns nobody else.
+    /// A record of the person can't be read. That concerns nobody else.
     pub fn person(&self, sighting: &Sighting) -> Result<Person, StoreError> {
-        identity::identify(sighting, &self.known.places).map_err(|MissingRecord(_)| unreadable("contact"))
+        identity::identify(sighting, &self.read_set.records).map_err(|MissingRecord(_)| unreadable("contact"))
     }
 
-    /// All that was read, to start a change from.
+    /// All records that were read, to start a change from.
     #[must_use]
-    pub fn known(&self) -> ReadSet {
-        self.known.clone()
+    pub fn read_set(&self) -> ReadSet {
+        self.read_set.clone()
     }
 
-    /// Whether an event is in the history under an id already.
+    /// True if an event is in the history under an id already.
     #[must_use]
     pub fn has_seen(&self, id: &ContactId, key: &HistoryKey) -> bool {
         self.seen.contains(&(id.clone(), key.clone()))
     }
 
-    /// Parts things that concern people so that no two parts concern the same person, whatever ids it goes by. Within a
-    /// part the order stays. Each comes with what was read of its person, to start changes from.
+    /// Groups things that concern people so that no two groups concern the same person, whatever ids it goes by. Within a
+    /// group the order stays. Each comes with the read set of its person, to start changes from.
     #[must_use]
     pub fn by_person<T>(&self, things: Vec<T>, sighting: impl Fn(&T) -> &Sighting) -> Vec<(ReadSet, Vec<T>)> {
         let mut joined = Joined::default();
-        for (id, place) in &self.known.places {
-            let leads_to = match &place.now {
+        for (id, record) in &self.read_set.records {
+            let leads_to = match &record.now {
                 IdState::Link(to) => Some(to.clone()),
                 IdState::Contact(contact) => contact.user_id.as_ref().map(ContactId::from),
                 IdState::Vacant(_) | IdState::Erased(_) => None,
             };
-            for to in leads_to.iter().chain(place.former.as_ref().map(|former| &former.to)) {
+            for to in leads_to.iter().chain(record.former.as_ref().map(|former| &former.to)) {
                 joined.join(id, to);
             }
         }
@@ -71,9 +71,9 @@ impl Snapshot {
                 parts.entry(part).or_default().1.push(thing);
             }
         }
-        for id in self.known.places.keys() {
-            if let Some((known, _)) = parts.get_mut(&joined.part(id)) {
-                known.copy(id, &self.known);
+        for id in self.read_set.records.keys() {
+            if let Some((read_set, _)) = parts.get_mut(&joined.part(id)) {
+                read_set.copy(id, &self.read_set);
             }
         }
         parts.into_values().collect()
@@ -81,52 +81,52 @@ impl Snapshot {
 }
 
 impl TenantStore {
-    /// Reads, in one call per hundred keys, the settings, what stands in the places of these people's ids, and which of
-    /// these events happened before. Links are not followed yet.
+    /// Reads, in one call per hundred keys, the settings, the records of all ids that these sightings name, and which of
+    /// these events are in the history. Links are not followed yet.
     ///
     /// # Errors
-    /// Something could not be read.
+    /// The table or the settings could not be read. A record that can't be read is an error of [`Snapshot::person`].
     pub async fn snapshot(&self, about: &[(&Sighting, Option<&HistoryKey>)]) -> Result<Snapshot, StoreError> {
         let ids: BTreeSet<&ContactId> = about.iter().flat_map(|(sighting, _)| sighting.named()).collect();
         let events: Vec<(&ContactId, &HistoryKey)> =
             about.iter().filter_map(|(sighting, event)| Some((sighting.ids.home()?, (*event)?))).collect();
         let settings = Key::settings(&self.id);
-        let places = ids.iter().map(|id| Key::contact(&self.id, id));
+        let records = ids.iter().map(|id| Key::contact(&self.id, id));
         let entries = events.iter().map(|(id, event)| Key::history(&self.id, id, event));
-        let mut items = self.store.batch_get([settings.clone()].into_iter().chain(places).chain(entries)).await?;
-        let mut known = ReadSet::default();
+        let mut items = self.store.batch_get([settings.clone()].into_iter().chain(records).chain(entries)).await?;
+        let mut read_set = ReadSet::default();
         for id in ids {
-            // What can't be read stays unknown, and whoever needs it is told.
-            known.insert(id.clone(), items.remove(&Key::contact(&self.id, id))).ok();
+            // A record that can't be read stays missing, and a caller that needs it gets an error.
+            read_set.read(id.clone(), items.remove(&Key::contact(&self.id, id))).ok();
         }
         let seen = events.into_iter().filter(|(id, event)| items.contains_key(&Key::history(&self.id, id, event)));
         let seen = seen.map(|(id, event)| (id.clone(), event.clone())).collect();
         let settings = items.remove(&settings).map(super::settings::saved).transpose()?;
-        Ok(Snapshot { settings, known, seen })
+        Ok(Snapshot { settings, read_set, seen })
     }
 
-    /// Reads where the links lead that concern these people, for all of them in one call at a time.
+    /// Reads the records that links lead to from these sightings, for all of them in one call at a time.
     ///
     /// # Errors
-    /// Something could not be read.
+    /// The table could not be read.
     pub async fn follow(&self, snapshot: &mut Snapshot, sightings: &[&Sighting]) -> Result<(), StoreError> {
         let mut tried = HashSet::new();
         for _ in 0..MAX_CALLS {
-            let missing = |sighting: &&Sighting| identity::identify(sighting, &snapshot.known.places).err();
+            let missing = |sighting: &&Sighting| identity::identify(sighting, &snapshot.read_set.records).err();
             let unread: HashSet<ContactId> = sightings.iter().filter_map(missing).map(|MissingRecord(id)| id).collect();
             let unread: Vec<ContactId> = unread.into_iter().filter(|id| tried.insert(id.clone())).collect();
             if unread.is_empty() {
                 break;
             }
-            snapshot.known.extend(self.places(unread).await?.0);
+            snapshot.read_set.extend(self.readable_records(unread).await?.0);
         }
         Ok(())
     }
 
-    /// Reads the settings and who these people are.
+    /// Reads the settings and the people that these sightings lead to.
     ///
     /// # Errors
-    /// Something could not be read.
+    /// The table or the settings could not be read. A record that can't be read is an error of [`Snapshot::person`].
     pub async fn people(&self, sightings: &[&Sighting]) -> Result<Snapshot, StoreError> {
         let about: Vec<_> = sightings.iter().map(|sighting| (*sighting, None)).collect();
         let mut snapshot = self.snapshot(&about).await?;
@@ -134,25 +134,33 @@ impl TenantStore {
         Ok(snapshot)
     }
 
-    /// Reads the places of some ids, and says which of these can't be read.
-    pub(super) async fn places(&self, ids: Vec<ContactId>) -> Result<(ReadSet, Vec<ContactId>), StoreError> {
+    /// Reads the records of these ids. One that can't be read is an error.
+    pub(super) async fn records(&self, ids: Vec<ContactId>) -> Result<ReadSet, StoreError> {
+        match self.readable_records(ids).await? {
+            (read_set, None) => Ok(read_set),
+            (_, Some(error)) => Err(error),
+        }
+    }
+
+    /// Reads those records of these ids that can be read, and returns an error of the others, if there are any.
+    async fn readable_records(&self, ids: Vec<ContactId>) -> Result<(ReadSet, Option<StoreError>), StoreError> {
         let mut items = self.store.batch_get(ids.iter().map(|id| Key::contact(&self.id, id))).await?;
-        let (mut known, mut unreadable) = (ReadSet::default(), Vec::new());
+        let (mut read_set, mut unreadable) = (ReadSet::default(), None);
         for id in ids {
             let item = items.remove(&Key::contact(&self.id, &id));
-            if known.insert(id.clone(), item).is_err() {
-                unreadable.push(id);
-            }
+            unreadable = read_set.read(id, item).err().or(unreadable);
         }
-        Ok((known, unreadable))
+        Ok((read_set, unreadable))
     }
 }
 
-/// Ids that belong together, directly or by others.
+/// Ids that belong together, directly or by others: a disjoint-set forest
+/// (<https://en.wikipedia.org/wiki/Disjoint-set_data_structure>). For example, after joining 1 with 2 and 2 with 3, all three
+/// are in the same part.
 #[derive(Default)]
 struct Joined {
     parts: HashMap<ContactId, usize>,
-    /// Which part each was found to be a part of; the last of such a chain stands for all.
+    /// The parent of each part; a root is its own parent and stands for all below it.
     within: Vec<usize>,
 }
 

@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 use super::key::{self, Item, Key};
+use super::query::SortKeys;
 use super::request::{unavailable, unreadable};
 use super::{StoreError, TenantStore};
 use crate::contact::{Status, Suppression};
@@ -23,23 +24,24 @@ pub type Entries = Vec<(ContactId, Suppression)>;
 /// Shards that are read at a time for a batch.
 const AT_ONCE: usize = 16;
 
-/// Shards that are read at a time for the whole list: a page takes twenty times its size until it is taken over.
+/// Shards that are read at a time for the whole list: the memory of a page is twenty times its size while it is parsed.
 const WHOLE_AT_ONCE: usize = 2;
 
 /// The largest part of what looking a batch up costs that may be spent on finding out whether something else costs less.
 const PROBE_SHARE: f64 = 0.04;
 
-/// Bytes that a read unit pays for.
+/// Bytes that a strongly consistent read unit pays for:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>.
 const UNIT_BYTES: f64 = 4096.0;
 
 /// Bytes of a long entry of a phone number, and of a user id.
 const ENTRY_BYTES: [f64; 2] = [100.0, 250.0];
 
 impl TenantStore {
-    /// Who of these is suppressed, and why. Complete or an error, never a part.
+    /// The entries of the suppression list for these ids: complete or an error, never a part.
     ///
     /// # Errors
-    /// Some of it could not be read.
+    /// Some of the list could not be read.
     pub async fn suppressions(&self, ids: &[ContactId]) -> Result<HashMap<ContactId, Suppression>, StoreError> {
         let batch = Batch::new(ids);
         let Some(probe) = batch.probe() else { return self.look_up(batch).await };
@@ -64,16 +66,16 @@ impl TenantStore {
         Ok(listed)
     }
 
-    /// The whole list, in no order. Its end is its end only where no error came before.
+    /// The whole list, in no order. The stream is complete only if no error came before its end.
     pub fn suppression_list(&self) -> impl Stream<Item = Result<Entries, StoreError>> + Send + '_ {
         let shards = Shard::all().map(|shard| self.pages(Range { shard, span: None }, None));
         stream::iter(shards).flatten_unordered(WHOLE_AT_ONCE)
     }
 
-    /// What each of these said about marketing.
+    /// The status of each of these contacts.
     ///
     /// # Errors
-    /// Some of it could not be read.
+    /// Some of the contacts could not be read.
     pub async fn statuses(&self, ids: &[ContactId]) -> Result<HashMap<ContactId, Status>, StoreError> {
         // Of an id that was left, nobody's consent is known but its present holder's.
         let now = Time::from_millis(i64::MAX);
@@ -108,18 +110,14 @@ impl TenantStore {
     }
 
     /// One page of a range; without a limit as much as DynamoDB reads at once, a mebibyte.
-    async fn page(&self, range: &Range, from: Option<Item>, limit: Option<i32>) -> Result<Page, StoreError> {
-        let query = self.store.client.query().table_name(&*self.store.table).consistent_read(true);
-        let partition = AttributeValue::S(key::suppressions(&self.id, range.shard));
-        let query = query.expression_attribute_values(":pk", partition);
-        let query = match &range.span {
-            None => query.key_condition_expression("pk = :pk"),
-            Some((first, last)) => query
-                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-                .expression_attribute_values(":first", AttributeValue::S(first.to_string()))
-                .expression_attribute_values(":last", AttributeValue::S(last.to_string())),
+    async fn page(&self, range: &Range, from: Option<Item>, limit: Option<i32>) -> Result<ListPage, StoreError> {
+        let ids = match &range.span {
+            None => SortKeys::All,
+            Some((first, last)) => SortKeys::Between { first: first.to_string(), last: last.to_string() },
         };
-        let answer = query
+        let answer = self
+            .store
+            .query(key::suppressions(&self.id, range.shard), ids)
             .projection_expression("sk, r")
             .set_limit(limit)
             .set_exclusive_start_key(from)
@@ -129,7 +127,7 @@ impl TenantStore {
             .map_err(unavailable)?;
         let units = answer.consumed_capacity.and_then(|consumed| consumed.capacity_units).unwrap_or_default();
         let entries = answer.items.unwrap_or_default().iter().map(entry).collect::<Result<_, _>>()?;
-        Ok(Page { entries, next: answer.last_evaluated_key, units })
+        Ok(ListPage { entries, next: answer.last_evaluated_key, units })
     }
 }
 
@@ -141,7 +139,7 @@ struct Range {
 }
 
 /// A page of the list.
-struct Page {
+struct ListPage {
     entries: Entries,
     next: Option<Item>,
     units: f64,
@@ -175,12 +173,12 @@ impl<'a> Batch<'a> {
         Self { ids, ranges, in_shard }
     }
 
-    /// What looking all of them up costs.
+    /// The cost of looking all of them up, in read units.
     fn lookup_units(&self) -> f64 {
         units(self.ids.len())
     }
 
-    /// How to find out what reading the list would cost, where that can be less at all: it is a unit a shard at least.
+    /// The probe that estimates the cost of reading the list; none where that cannot be less: it is a unit a shard at least.
     fn probe(&self) -> Option<Probe> {
         if self.ids.len() <= self.ranges.len() {
             return None;
@@ -193,9 +191,9 @@ impl<'a> Batch<'a> {
         Some(Probe { range: self.ranges.get(shard)?.clone(), limit })
     }
 
-    /// What reading the list costs, judging by its first entries in one range: as much as there for each recipient whom
-    /// they reach or, if they are all there are, for each shard.
-    fn list_units(&self, range: &Range, first: &Page) -> f64 {
+    /// The estimated cost of reading the list, in read units, judging by its first entries in one range: as much as there for
+    /// each recipient whom they reach or, if they are all there are, for each shard.
+    fn list_units(&self, range: &Range, first: &ListPage) -> f64 {
         let last = first.entries.last().filter(|_| first.next.is_some());
         match last {
             None => first.units * units(self.ranges.len()),
@@ -207,13 +205,13 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// So many items, at a unit each.
+/// The cost of so many items at a unit each, in read units.
 #[expect(clippy::cast_precision_loss, reason = "batches are far smaller than what a f64 counts exactly")]
 fn units(items: usize) -> f64 {
     items as f64
 }
 
-/// An entry.
+/// Reads an entry.
 fn entry(item: &Item) -> Result<(ContactId, Suppression), StoreError> {
     let text = |name| item.get(name).and_then(|value| value.as_s().ok());
     let id = text("sk").and_then(|id| ContactId::received(id).ok()).ok_or_else(|| unreadable("suppression"))?;

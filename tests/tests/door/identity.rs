@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use axum::http::{Method, StatusCode};
 use consent::contact::Source;
 use consent::decision::{Decision, decide_switch};
-use consent::event::{Event, HistoryKey, Kind};
+use consent::event::{Actor, Event, HistoryKey, Kind};
 use consent::id::{ContactId, EventId};
 use consent::identity::{Ids, Person, Sighting};
 use consent::store::{ChangeOutcome, ChangeRequest, ReadSet, Store, TenantStore};
@@ -346,27 +346,26 @@ impl Task {
         let event = Event::new(
             Kind::OptOut,
             Source::Keyword,
-            "customer",
+            Actor::Customer,
             HistoryKey { time: at, id: EventId::unique() },
-            at,
             at,
         );
         Self { sighting, event: stops.then_some(event), known: ReadSet::default() }
     }
 
     async fn read(&mut self, tenant: &TenantStore) {
-        self.known = tenant.people(&[&self.sighting]).await.unwrap().known();
+        self.known = tenant.people(&[&self.sighting]).await.unwrap().read_set();
     }
 
     async fn write(&mut self, tenant: &TenantStore, now: Time) {
-        let wanted = ChangeRequest { sighting: &self.sighting, places: &[], recipient: None };
+        let request = ChangeRequest { sighting: &self.sighting, history_keys: &[], recipient: None };
         let decide = |person: &Person| {
             Ok::<_, Infallible>(match &self.event {
                 Some(event) => decide_switch(&person.contact, event.clone(), &consent::decision::Profile::default()),
                 None => Decision::nothing(&person.contact),
             })
         };
-        let change = tenant.change(wanted, &mut self.known, now, decide).await.unwrap();
+        let change = tenant.change(request, &mut self.known, now, decide).await.unwrap();
         assert!(matches!(change, ChangeOutcome::Made { .. }));
     }
 }

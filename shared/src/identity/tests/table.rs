@@ -2,7 +2,7 @@
 
 use crate::contact::Source;
 use crate::decision::advance;
-use crate::event::{Event, HistoryKey, Kind};
+use crate::event::{Actor, Event, HistoryKey, Kind};
 use crate::id::{ContactId, EventId};
 use crate::identity::{IdRecord, IdRecords, IdState, Ids, MissingRecord, Person, Sighting, identify};
 use crate::time::Time;
@@ -114,5 +114,5 @@ pub(super) fn time(millis: i64) -> Time {
 }
 
 pub(super) fn event(kind: Kind, at: Time) -> Event {
-    Event::new(kind, Source::Keyword, "customer", HistoryKey { time: at, id: EventId::unique() }, at, at)
+    Event::new(kind, Source::Keyword, Actor::Customer, HistoryKey { time: at, id: EventId::unique() }, at)
 }
