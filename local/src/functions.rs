@@ -8,7 +8,7 @@ use aws_config::SdkConfig;
 use axum::Router;
 use campaign_filter::CampaignFilter;
 use campaign_filter::objects::Objects;
-use confirmation::Confirmation;
+use confirmation::ConfirmationSender;
 use consent::clock::Clock;
 use consent::id::ChannelId;
 use consent::secrets::Secrets;
@@ -43,7 +43,7 @@ impl Functions {
         let clock = clock.clone();
         let manager = sdk::secrets_manager(config, &format!("http://{api}/local/secrets"));
         let secrets = Secrets::new(manager, SECRET_ID.parse().expect("the constant is a secret's name"));
-        let webhook = webhook::App {
+        let webhook = webhook::WebhookApp {
             store: store(),
             secrets: secrets.clone(),
             ignored_channels: ignored_channels.clone(),
@@ -63,7 +63,7 @@ impl Functions {
         // Started by its first event: an HTTPS client takes its time, and a test without confirmations needs none.
         let confirmation = Arc::new(LazyLock::new(move || {
             let graph = confirmation::Graph::new(&format!("http://{api}/graph"), GRAPH_VERSION);
-            Confirmation::new(store, secrets, graph, clock)
+            ConfirmationSender::new(store, secrets, graph, clock)
         }));
         let events = EventFunctions::default()
             .with("campaign-filter", move |event| {

@@ -1,4 +1,4 @@
-//! How every function speaks to AWS: one TLS stack, and a limit to each wait.
+//! The configuration of AWS clients: one TLS stack, and a limit to each wait.
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -15,7 +15,7 @@ pub async fn config(call: Call) -> SdkConfig {
     loader(call).load().await
 }
 
-/// What [`config`] starts from: everything but the environment.
+/// The configuration that [`config`] starts from: everything but the environment.
 #[must_use]
 pub fn loader(call: Call) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
@@ -24,7 +24,7 @@ pub fn loader(call: Call) -> ConfigLoader {
         .retry_config(retries(call))
 }
 
-/// How long a client waits.
+/// The time limits of a client.
 #[must_use]
 pub fn timeouts(call: Call) -> TimeoutConfig {
     TimeoutConfig::builder()
@@ -34,7 +34,7 @@ pub fn timeouts(call: Call) -> TimeoutConfig {
         .build()
 }
 
-/// How often a client tries, with pauses by chance.
+/// The attempts of a client, with pauses by chance.
 #[must_use]
 pub fn retries(call: Call) -> RetryConfig {
     RetryConfig::standard()

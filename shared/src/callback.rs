@@ -1,4 +1,5 @@
-//! What a confirmation carries to WhatsApp and every status of it brings back: which entry of which history it is for.
+//! Callback data: names the history entry that a confirmation is for. The message carries it to WhatsApp, and every status
+//! of the message brings it back (field `biz_opaque_callback_data`, at most 512 bytes).
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,9 +14,9 @@ const MARK: &str = "consent1";
 /// The entry that a confirmation is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callback {
-    /// Whose history it is in.
+    /// The contact whose history has the entry.
     pub contact: ContactId,
-    /// Its place there.
+    /// The key of the entry there.
     pub entry: HistoryKey,
 }
 

@@ -1,4 +1,4 @@
-//! Which tenant a WhatsApp number belongs to, and belonged to.
+//! Channels: the WhatsApp numbers of tenants, and their holders over time.
 //!
 //! Numbers are given to tenants and taken back, and messages arrive late. So a channel keeps everybody who ever held it,
 //! with the times: a message belongs to the holder at the message's own time.
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::id::{SecretId, TenantId};
 use crate::time::Time;
 
-/// How long after its release a channel can't be given to another tenant. For half of this time functions may still go by
+/// The time after its release in which a channel can't be given to another tenant. For half of it functions may still go by
 /// what they remember of it.
 pub const QUARANTINE: Duration = Duration::from_mins(2);
 
-/// How long after its time an update may still be delivered: WhatsApp tries for seven days.
+/// The time after an update in which it may still be delivered: WhatsApp tries for seven days.
 const DELIVERED: Duration = Duration::from_hours(8 * 24);
 
 /// A tenant's WhatsApp number, as it is registered.
@@ -37,13 +37,13 @@ pub struct Holders {
     /// The channel as the newest holder has it, or had it.
     #[serde(flatten)]
     pub(crate) newest: Channel,
-    /// When the newest holder got it.
+    /// The time from which the newest holder has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) since: Option<Time>,
-    /// When the newest holder gave it back; none while it is held.
+    /// The time at which the newest holder gave it back; none while it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) released_at: Option<Time>,
-    /// Who held it before, the first of all first.
+    /// The holders before, the first of all first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) former: Vec<FormerHolder>,
 }
@@ -56,25 +56,25 @@ pub struct FormerHolder {
     /// The secret of the tenant's own WhatsApp app, where it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_id: Option<SecretId>,
-    /// When it got the channel. None for one of always.
+    /// The time from which it had the channel; none for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
-    /// When it gave the channel back.
+    /// The time at which it gave the channel back.
     pub until: Time,
 }
 
 /// The holder that an update belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder<'a> {
+pub struct ChannelHolder<'a> {
     /// The tenant.
     pub tenant: &'a TenantId,
     /// The secret of the tenant's own WhatsApp app, where it has or had one.
     pub secret_id: Option<&'a SecretId>,
-    /// Which updates count.
+    /// The extent in which updates count.
     pub extent: Extent,
 }
 
-/// Which updates count for a holder.
+/// The extent in which updates count for a holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// All.
@@ -135,16 +135,16 @@ impl Holders {
         self.current().map(|_| Self { released_at: Some(at), ..self.clone() })
     }
 
-    /// Who an update of this time belongs to: the holder at the time, or the next one where there was none. None if it is
-    /// from after the last holder gave the channel back.
+    /// The holder that an update of this time belongs to: the one at the time, or the next where there was none. None if it
+    /// is from after the last holder gave the channel back.
     #[must_use]
-    pub fn at(&self, time: Time) -> Option<Holder<'_>> {
+    pub fn at(&self, time: Time) -> Option<ChannelHolder<'_>> {
         // Whatever is older than the first holder is the first holder's.
         let mut tenures = self.tenures().enumerate();
         let (index, tenure) = tenures.find(|(_, tenure)| tenure.until.is_none_or(|until| time < until))?;
         let is_before = index > 0 && tenure.since.is_some_and(|since| time < since);
         let extent = if is_before { Extent::Restrictions } else { Extent::All };
-        Some(Holder { tenant: tenure.tenant, secret_id: tenure.secret_id, extent })
+        Some(ChannelHolder { tenant: tenure.tenant, secret_id: tenure.secret_id, extent })
     }
 
     /// The secrets that may sign updates of this channel which WhatsApp still delivers. None stands for the shared secret.

@@ -1,4 +1,4 @@
-//! Where the functions get the time from, so that a test can hold it still.
+//! The clock of the functions, which a test can hold still.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,10 +8,10 @@ use crate::time::Time;
 
 /// The source of "now": the machine's, or one that only moves when it is told to.
 #[derive(Clone, Debug)]
-pub struct Clock(Source);
+pub struct Clock(ClockSource);
 
 #[derive(Clone, Debug)]
-enum Source {
+enum ClockSource {
     System,
     Manual(Arc<AtomicI64>),
 }
@@ -20,30 +20,30 @@ impl Clock {
     /// The machine's own clock.
     #[must_use]
     pub fn system() -> Self {
-        Self(Source::System)
+        Self(ClockSource::System)
     }
 
     /// A clock that stands at `start`; its clones share one time.
     #[must_use]
     pub fn manual(start: Time) -> Self {
-        Self(Source::Manual(Arc::new(AtomicI64::new(start.millis()))))
+        Self(ClockSource::Manual(Arc::new(AtomicI64::new(start.millis()))))
     }
 
     /// The time of this moment.
     #[must_use]
     pub fn now(&self) -> Time {
         match &self.0 {
-            Source::System => {
+            ClockSource::System => {
                 let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Time::default().plus(since_epoch)
             }
-            Source::Manual(millis) => Time::from_millis(millis.load(Ordering::SeqCst)),
+            ClockSource::Manual(millis) => Time::from_millis(millis.load(Ordering::SeqCst)),
         }
     }
 
     /// Moves a manual clock forward. The machine's clock moves by itself.
     pub fn advance(&self, by: Duration) {
-        if let Source::Manual(millis) = &self.0 {
+        if let ClockSource::Manual(millis) = &self.0 {
             millis.store(self.now().plus(by).millis(), Ordering::SeqCst);
         }
     }

@@ -21,13 +21,13 @@ pub struct Latch {
 }
 
 impl Latch {
-    /// Whether the restriction stands.
+    /// True if the restriction stands.
     #[must_use]
     pub fn holds(self) -> bool {
         self.set.is_some() && self.set >= self.lifted
     }
 
-    /// Whether no event ever asked for anything.
+    /// True if no event ever asked for anything.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         *self == Self::default()
@@ -48,21 +48,21 @@ impl Latch {
         if self.holds() { Self { set: self.set, lifted: None } } else { Self::default() }
     }
 
-    /// What is sure to have stood at a time. Events that free and are newer are left out, those that restrict stay.
+    /// The latch as it is sure to have stood at a time. Newer events that free are left out, newer ones that restrict stay.
     fn as_of(self, time: Time) -> Self {
         Self { set: self.set, lifted: self.lifted.filter(|lifted| *lifted <= time) }
     }
 }
 
-/// What a contact said about marketing.
+/// The consent of a contact to marketing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Nothing.
+    /// The contact never said anything.
     Unknown,
-    /// Yes, by an explicit opt-in.
+    /// The contact opted in explicitly.
     OptedIn,
-    /// No.
+    /// The contact opted out.
     OptedOut,
 }
 
@@ -80,7 +80,7 @@ pub enum Category {
     Service,
 }
 
-/// Where a change came from.
+/// The source of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
@@ -104,7 +104,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Whether the customer spoke, rather than staff or the provider.
+    /// True if the customer spoke, rather than staff or the provider.
     #[must_use]
     pub fn is_customer_message(self) -> bool {
         matches!(self, Self::Keyword | Self::Button)
@@ -123,7 +123,7 @@ pub struct Suppression {
 }
 
 impl Suppression {
-    /// Whether no reason applies.
+    /// True if no reason applies.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self == Self::default()
@@ -166,10 +166,10 @@ pub struct Contact {
     /// Opt-outs against opt-ins, those without effect included.
     #[serde(default)]
     pub opt_out: Latch,
-    /// Whether an explicit opt-in ever took effect.
+    /// True if an explicit opt-in ever took effect.
     #[serde(default)]
     pub opted_in_explicitly: bool,
-    /// Whether the newest opt-in was made by staff, so that an older opt-out that arrives late is worth a look.
+    /// True if the newest opt-in was made by staff, so that an older opt-out that arrives late is worth a look.
     #[serde(default)]
     pub opted_in_by_staff: bool,
     /// Blocks against their ends.
@@ -181,10 +181,10 @@ pub struct Contact {
     /// A customer's opt-out that arrived after staff had opted the contact in at a later time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unheeded_opt_out_at: Option<Time>,
-    /// When the status last changed, by the time of the event that changed it.
+    /// The time of the event that last changed the status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_changed_at: Option<Time>,
-    /// What kind of event last changed the status.
+    /// The source of the event that last changed the status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
     /// The phone number as received: digits, for showing and for sending.
@@ -193,10 +193,10 @@ pub struct Contact {
     /// WhatsApp's id for the person, where the contact is kept under the phone number. A link to here stands in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
-    /// Since when the person is known at the number: when it was first seen with the user id, or moved there.
+    /// The time from which the person is known at the number: of the first message with both ids, or of the move there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linked_at: Option<Time>,
-    /// Ids that the person has left, and until when it held them.
+    /// Ids that the person has left, each with the last time at which it held it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<LeftId>,
     /// The name the person shows on WhatsApp.
@@ -244,7 +244,7 @@ impl Contact {
         }
     }
 
-    /// What somebody new at an id starts from: the restrictions that stand there. Consent is never handed on.
+    /// The contact that a new holder of an id starts from: the restrictions that stand there. Consent is never handed on.
     #[must_use]
     pub fn inherited(&self) -> Self {
         Self {
@@ -255,7 +255,7 @@ impl Contact {
         }
     }
 
-    /// What stands if every event that frees was somebody else's doing: every restriction that ever was.
+    /// The contact if every event that frees was another person's: every restriction that ever was.
     #[must_use]
     pub fn at_worst(&self) -> Self {
         let worst = |latch: Latch| Latch { lifted: None, ..latch };
@@ -267,8 +267,8 @@ impl Contact {
         }
     }
 
-    /// The contact without what may be somebody else's doing, who came to its number after this time: it is not opted in
-    /// by that, but it stays opted out.
+    /// The contact without what may be the doing of another person, who came to its number after this time: it is not opted
+    /// in by that, but it stays opted out.
     #[must_use]
     pub fn as_of(&self, time: Time) -> Self {
         let opt_out = self.opt_out.as_of(time);
@@ -293,7 +293,20 @@ impl Contact {
         self.left.push(LeftId { id: id.clone(), until, since: None });
     }
 
-    /// What the contact said about marketing. Of someone erased, an opt-in can't be proved any more.
+    /// The consent of the contact to marketing. An opt-in from before an erasure can't be proved any more and does not
+    /// count.
+    ///
+    /// ```
+    /// use consent::contact::{Contact, Status};
+    /// use consent::time::Time;
+    ///
+    /// let mut contact = Contact::default();
+    /// assert_eq!(contact.status(), Status::Unknown);
+    /// contact.opt_out.set_at(Time::from_millis(2_000));
+    /// assert_eq!(contact.status(), Status::OptedOut);
+    /// contact.opt_out.lift_at(Time::from_millis(1_000));
+    /// assert_eq!(contact.status(), Status::OptedOut, "the newer event wins, whichever arrives last");
+    /// ```
     #[must_use]
     pub fn status(&self) -> Status {
         match (self.opt_out.set, self.opt_out.holds()) {
@@ -326,9 +339,9 @@ impl Contact {
         }
     }
 
-    /// Whether there is anything to show: a restriction that ever was, or an explicit opt-in. Words that had nothing to
-    /// change leave only their times, and a contact of nothing but such times is in no list; nor is one that was erased, once
-    /// nothing suppresses it any more.
+    /// True if there is anything to show: a restriction that ever was, or an explicit opt-in. Words that had nothing to
+    /// change leave only their times, and a contact of nothing but such times is in no list; nor is one that was erased,
+    /// once nothing suppresses it any more.
     #[must_use]
     pub fn is_known(&self) -> bool {
         let forgotten = self.is_erased() && self.suppression().is_empty();
@@ -338,14 +351,14 @@ impl Contact {
         ever && !forgotten
     }
 
-    /// Whether the person was erased and its status has not changed since, so that nothing of it may be shown or kept but
+    /// True if the person was erased and its status has not changed since, so that nothing of it may be shown or kept but
     /// its status.
     #[must_use]
     pub fn is_erased(&self) -> bool {
         self.source == Some(Source::Erased)
     }
 
-    /// When the person was erased, while [`Contact::is_erased`]. What frees and is not newer has no effect.
+    /// The time of the erasure, while [`Contact::is_erased`]. Older events that free have no effect.
     #[must_use]
     pub fn erased_at(&self) -> Option<Time> {
         self.status_changed_at.filter(|_| self.is_erased())

@@ -1,37 +1,35 @@
-//! What an event does to a contact. Pure: no input, no output, no clock.
+//! Decisions: the effect of an event on a contact. Pure: no input, no output, no clock.
 //!
 //! Webhooks arrive late, twice and out of order. What stands in the end must not depend on that, so an event only ever
 //! advances the newest times of a [`Contact`], and everything else follows from those.
 
-use std::time::Duration;
+mod message_time;
+
+pub use message_time::MessageTime;
 
 use crate::contact::{Contact, Status};
-use crate::event::{Confirmation, Effect, Event, HistoryEntry, HistoryKey, Kind, UnappliedReason};
-use crate::id::EventId;
+use crate::event::{Confirmation, Effect, Event, HistoryEntry, Kind, UnappliedReason};
 use crate::settings::{Intent, Settings};
 use crate::time::Time;
 
-/// A message that claims to be from further ahead than this counts when it is processed instead.
-const MAX_AHEAD: Duration = Duration::from_mins(5);
-
-/// What an event makes of a contact.
+/// The decision on an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// The contact afterwards.
     pub contact: Contact,
-    /// What goes into its history. A switch that switched nothing leaves no entry.
+    /// The entry for its history. A switch that switched nothing leaves none.
     pub entry: Option<HistoryEntry>,
     /// That the contact was joined with another and got stricter by it, where that is so.
     pub merge: Option<HistoryEntry>,
-    /// What counts for an id that it came by and that the person has left as well.
-    pub heeded: Option<Event>,
+    /// The event, where it counts as well for an id that it named and that the person has left.
+    pub applied: Option<Event>,
 }
 
 impl Decision {
     /// The decision to leave a contact as it is.
     #[must_use]
     pub fn nothing(contact: &Contact) -> Self {
-        Self { contact: contact.clone(), entry: None, merge: None, heeded: None }
+        Self { contact: contact.clone(), entry: None, merge: None, applied: None }
     }
 
     /// The decision to let the history say what happened, and to change nothing else.
@@ -57,35 +55,35 @@ impl Decision {
         Self { merge: merge.map(HistoryEntry::changed), ..self }
     }
 
-    /// The same decision on an event that is not newer than the erasure of its person: it leaves no history, no words and no
-    /// confirmation. None where nothing is left to do, because the event restricts nothing.
+    /// The same decision on an event that is not newer than the erasure of its person: it leaves no history, no words and
+    /// no confirmation. None where nothing is left to do, because the event restricts nothing.
     #[must_use]
     pub fn after_erasure(self, before: &Contact) -> Option<Self> {
-        let restricts = self.heeded.as_ref().is_some_and(|event| event.kind.restricts());
+        let restricts = self.applied.as_ref().is_some_and(|event| event.kind.restricts());
         let shown = Contact { phone: before.phone.clone(), name: before.name.clone(), ..self.contact };
-        restricts.then_some(Self { contact: shown, entry: None, merge: None, heeded: self.heeded })
+        restricts.then_some(Self { contact: shown, entry: None, merge: None, applied: self.applied })
     }
 
-    /// What the event did.
+    /// The effect of the event.
     #[must_use]
     pub fn effect(&self) -> Effect {
         self.entry.as_ref().map_or(Effect::None, |entry| entry.effect)
     }
 
-    /// Why the event was not heeded, where it was not.
+    /// The reason for which the event was not applied, where it was not.
     #[must_use]
     pub fn reason(&self) -> Option<UnappliedReason> {
         self.entry.as_ref().and_then(|entry| entry.reason)
     }
 
-    /// Whether the customer is to be told.
+    /// True if the customer is to be told.
     #[must_use]
     pub fn confirms(&self) -> bool {
         self.entry.as_ref().is_some_and(|entry| entry.confirmation.is_some())
     }
 }
 
-/// What an update shows of the person it is about.
+/// The profile of a person as an update shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     /// The phone number as received: digits.
@@ -94,94 +92,32 @@ pub struct Profile {
     pub name: Option<String>,
 }
 
-/// The time of a message as its timestamp gives it, judged when it is processed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageTime {
-    /// A usable timestamp: whole seconds since 1970, more than none.
-    Own(i64),
-    /// A timestamp (whole seconds since 1970) that lies too far ahead to be true.
-    Ahead(i64),
-    /// No timestamp, or one that cannot be read.
-    Missing,
-}
-
-impl MessageTime {
-    /// Judges a timestamp, in whole seconds since 1970.
-    #[must_use]
-    pub fn judge(seconds: Option<i64>, now: Time) -> Self {
-        match seconds {
-            Some(seconds @ 1..) if Time::from_millis(seconds.saturating_mul(1000)) > now.plus(MAX_AHEAD) => {
-                Self::Ahead(seconds)
-            }
-            Some(seconds @ 1..) => Self::Own(seconds),
-            _ => Self::Missing,
-        }
-    }
-
-    /// The time that counts for a wish. Within a second the opt-out comes last, so that it wins. An opt-in never counts in
-    /// the future, where it would stand over an opt-out that is sent before. None for an opt-in without a time of its own,
-    /// which would be a guess in the customer's disfavour.
-    #[must_use]
-    pub fn at(self, intent: Intent, now: Time) -> Option<Time> {
-        match (self, intent) {
-            (Self::Own(seconds), Intent::OptOut) => Some(Time::from_millis(seconds * 1000 + 999)),
-            (Self::Own(seconds), Intent::OptIn) => Some(Time::from_millis(seconds * 1000).min(now)),
-            (Self::Ahead(_), _) | (Self::Missing, Intent::OptOut) => Some(now),
-            (Self::Missing, Intent::OptIn) => None,
-        }
-    }
-
-    /// When a message counts from for who goes by which ids.
-    #[must_use]
-    pub fn taught(self, now: Time) -> Time {
-        match self {
-            Self::Own(seconds) => Time::from_millis(seconds * 1000),
-            Self::Ahead(_) | Self::Missing => now,
-        }
-    }
-
-    /// When it counts from that a message made one contact of two: last within its second, as an opt-out does. A wish to be
-    /// back comes after that.
-    #[must_use]
-    pub fn joins(self, intent: Option<Intent>, now: Time) -> Time {
-        match (self, intent) {
-            (_, Some(Intent::OptIn)) => Time::from_millis(self.taught(now).min(now).millis() - 1),
-            (Self::Own(seconds), _) => Time::from_millis(seconds * 1000 + 999),
-            (Self::Ahead(_) | Self::Missing, _) => now,
-        }
-    }
-
-    /// Where the message stands in the history: known before it is known what the message asks for.
-    #[must_use]
-    pub fn key(self, id: &EventId) -> HistoryKey {
-        let time = match self {
-            Self::Own(seconds) => Time::from_millis(seconds * 1000),
-            Self::Ahead(_) | Self::Missing => Time::default(),
-        };
-        HistoryKey { time, id: id.clone() }
-    }
-
-    /// Where the same message would stand if it had been, or were to be, judged at another time.
-    #[must_use]
-    pub fn sibling(self, id: &EventId) -> Option<HistoryKey> {
-        let time = match self {
-            Self::Own(_) => Time::default(),
-            Self::Ahead(seconds) => Time::from_millis(seconds.saturating_mul(1000)),
-            Self::Missing => return None,
-        };
-        Some(HistoryKey { time, id: id.clone() })
-    }
-}
-
-/// Decides on a customer's own wish: a message that matched a keyword, or the use of WhatsApp's own control, in which a
-/// tenant has no say.
+/// Decides on a customer's own event: a message that matched a keyword, or the use of WhatsApp's own control, on which the
+/// tenant's settings have no influence.
+///
+/// ```
+/// use consent::contact::{Contact, Source, Status};
+/// use consent::decision::{Profile, decide_intent};
+/// use consent::event::{Actor, Effect, Event, HistoryKey, Kind};
+/// use consent::id::EventId;
+/// use consent::settings::Settings;
+/// use consent::time::Time;
+///
+/// let at = Time::from_millis(1_795_341_600_999);
+/// let key = HistoryKey { time: at, id: EventId::from("wamid.A".to_owned()) };
+/// let stop = Event::new(Kind::OptOut, Source::Keyword, Actor::Customer, key, at);
+/// let decision = decide_intent(&Settings::default(), &Contact::default(), stop, &Profile::default());
+/// assert_eq!(decision.contact.status(), Status::OptedOut);
+/// assert_eq!(decision.effect(), Effect::Changed);
+/// assert!(decision.confirms());
+/// ```
 #[must_use]
 pub fn decide_intent(settings: &Settings, contact: &Contact, event: Event, profile: &Profile) -> Decision {
     if !event.source.is_customer_message() {
         let (after, effect) = apply(contact, &event, true, profile);
-        let heeded = Some(event.clone());
+        let applied = Some(event.clone());
         let entry = HistoryEntry { event, effect, reason: None, confirmation: None };
-        return Decision { contact: after, entry: Some(entry), merge: None, heeded };
+        return Decision { contact: after, entry: Some(entry), merge: None, applied };
     }
     if !settings.enabled() {
         let entry =
@@ -196,10 +132,10 @@ pub fn decide_intent(settings: &Settings, contact: &Contact, event: Event, profi
         .confirmation(intent)
         .filter(|_| effect == Effect::Changed && !after.block.holds() && !is_stopped)
         .map(Confirmation::pending);
-    let heeded = Some(event.clone());
+    let applied = Some(event.clone());
     let reason = is_stopped.then_some(UnappliedReason::ProviderStopped);
     let entry = HistoryEntry { event, effect, reason, confirmation };
-    Decision { contact: after, entry: Some(entry), merge: None, heeded }
+    Decision { contact: after, entry: Some(entry), merge: None, applied }
 }
 
 /// Decides on a change that staff made. It takes effect on the state it was made on, whatever the clocks say; see
@@ -208,9 +144,9 @@ pub fn decide_intent(settings: &Settings, contact: &Contact, event: Event, profi
 pub fn decide_switch(contact: &Contact, event: Event, profile: &Profile) -> Decision {
     let (after, effect) = apply(contact, &event, true, profile);
     // What has nothing to change for the person may still have for an id that the person has left.
-    let heeded = Some(event.clone()).filter(|event| effect != Effect::None || event.kind.restricts());
+    let applied = Some(event.clone()).filter(|event| effect != Effect::None || event.kind.restricts());
     let entry = (effect != Effect::None).then_some(HistoryEntry { event, effect, reason: None, confirmation: None });
-    Decision { contact: after, entry, merge: None, heeded }
+    Decision { contact: after, entry, merge: None, applied }
 }
 
 /// The time of a change that staff makes now: behind everything that stands, so that it takes effect.
@@ -219,7 +155,7 @@ pub fn switch_time(contact: &Contact, now: Time) -> Time {
     contact.newest().map_or(now, |newest| now.max(newest.next()))
 }
 
-/// Why one change of a batch is not made.
+/// The reason for which an opt-in of a batch is refused. The texts are shown to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedOptIn {
     /// The contact opted out, and nothing says that it consented since.
@@ -248,12 +184,13 @@ pub fn batch_opt_in_time(contact: &Contact, obtained_at: Option<Time>) -> Result
     }
 }
 
-/// Advances what stands by an event that is about somebody else's contact as well.
+/// Advances a contact by an event that counts for another contact as well.
 pub(crate) fn advance(contact: &mut Contact, event: &Event) {
     *contact = apply(contact, event, true, &Profile::default()).0;
 }
 
-/// Advances the contact by an event. What frees and is not newer than the erasure of the person has no effect. `explicit` says whether an opt-in of someone who never said anything counts.
+/// Advances the contact by an event. An event that frees and is not newer than the erasure of the person has no effect.
+/// `explicit` says whether an opt-in of someone who never said anything counts.
 fn apply(contact: &Contact, event: &Event, explicit: bool, profile: &Profile) -> (Contact, Effect) {
     let mut after = contact.clone();
     let before = contact.status();
@@ -267,44 +204,7 @@ fn apply(contact: &Contact, event: &Event, explicit: bool, profile: &Profile) ->
         };
         return (after, if held { Effect::Superseded } else { Effect::None });
     }
-    let (was_so, is_so) = match event.kind {
-        Kind::OptOut => {
-            after.opt_out.set_at(at);
-            (before == Status::OptedOut, after.status() == Status::OptedOut)
-        }
-        Kind::OptIn => {
-            if after.opt_out.lifted < Some(at) {
-                after.opted_in_by_staff = !event.source.is_customer_message();
-            }
-            after.opt_out.lift_at(at);
-            let nothing_to_do = before == Status::OptedIn || (before == Status::Unknown && !explicit);
-            let opts_in = !nothing_to_do && !after.opt_out.holds();
-            after.opted_in_explicitly |= opts_in;
-            if opts_in {
-                // Someone erased is somebody known again.
-                after.source = Some(event.source);
-            }
-            (nothing_to_do, opts_in)
-        }
-        Kind::Block => {
-            after.block.set_at(at);
-            (contact.block.holds(), after.block.holds())
-        }
-        Kind::Unblock => {
-            after.block.lift_at(at);
-            (!contact.block.holds(), !after.block.holds())
-        }
-        Kind::ProviderStop => {
-            after.provider_stop.set_at(at);
-            (contact.provider_stop.holds(), after.provider_stop.holds())
-        }
-        Kind::ProviderResume => {
-            after.provider_stop.lift_at(at);
-            (!contact.provider_stop.holds(), !after.provider_stop.holds())
-        }
-        // These change which ids a person has; what follows for consent comes as events of the other kinds.
-        Kind::Merge | Kind::IdChange | Kind::Other => (true, true),
-    };
+    let (was_so, is_so) = advance_latches(&mut after, contact, event, explicit);
     let effect = match (was_so, is_so) {
         (true, _) => Effect::None,
         (false, true) => Effect::Changed,
@@ -316,7 +216,7 @@ fn apply(contact: &Contact, event: &Event, explicit: bool, profile: &Profile) ->
         after.source = Some(event.source);
         after.unheeded_opt_out_at = None;
     }
-    if is_unheeded(contact, &after, event, effect) {
+    if is_unheeded(&after, contact.opt_out.set, event, effect) {
         after.unheeded_opt_out_at = after.unheeded_opt_out_at.max(Some(at));
     }
     if after.is_known() && !after.is_erased() {
@@ -325,13 +225,56 @@ fn apply(contact: &Contact, event: &Event, explicit: bool, profile: &Profile) ->
     (after, effect)
 }
 
-/// Whether staff should look at an opt-out because they opted the contact in at a later time without knowing of it. One of
+/// Advances the times of a contact by an event. Returns whether what the event asks for was so before, and is so now.
+fn advance_latches(after: &mut Contact, before: &Contact, event: &Event, explicit: bool) -> (bool, bool) {
+    let (status, at) = (before.status(), event.counts_at());
+    match event.kind {
+        Kind::OptOut => {
+            after.opt_out.set_at(at);
+            (status == Status::OptedOut, after.status() == Status::OptedOut)
+        }
+        Kind::OptIn => {
+            if after.opt_out.lifted < Some(at) {
+                after.opted_in_by_staff = !event.source.is_customer_message();
+            }
+            after.opt_out.lift_at(at);
+            let nothing_to_do = status == Status::OptedIn || (status == Status::Unknown && !explicit);
+            let opts_in = !nothing_to_do && !after.opt_out.holds();
+            after.opted_in_explicitly |= opts_in;
+            if opts_in {
+                // Someone erased is somebody known again.
+                after.source = Some(event.source);
+            }
+            (nothing_to_do, opts_in)
+        }
+        Kind::Block => {
+            after.block.set_at(at);
+            (before.block.holds(), after.block.holds())
+        }
+        Kind::Unblock => {
+            after.block.lift_at(at);
+            (!before.block.holds(), !after.block.holds())
+        }
+        Kind::ProviderStop => {
+            after.provider_stop.set_at(at);
+            (before.provider_stop.holds(), after.provider_stop.holds())
+        }
+        Kind::ProviderResume => {
+            after.provider_stop.lift_at(at);
+            (!before.provider_stop.holds(), !after.provider_stop.holds())
+        }
+        // These change which ids a person has; what follows for consent comes as events of the other kinds.
+        Kind::Merge | Kind::IdChange | Kind::Other => (true, true),
+    }
+}
+
+/// True if staff should look at an opt-out because they opted the contact in at a later time without knowing of it. One of
 /// the same second as an opt-out that they knew of is another message, and may have been written after that one.
-fn is_unheeded(before: &Contact, after: &Contact, event: &Event, effect: Effect) -> bool {
+fn is_unheeded(after: &Contact, known_opt_out: Option<Time>, event: &Event, effect: Effect) -> bool {
     event.kind == Kind::OptOut
         && effect == Effect::Superseded
         && after.opted_in_by_staff
-        && Some(event.counts_at()) >= before.opt_out.set
+        && Some(event.counts_at()) >= known_opt_out
 }
 
 /// Keeps what is newest to show of a person.
@@ -345,7 +288,8 @@ fn show(contact: &mut Contact, profile: &Profile) {
 mod tests {
     use super::*;
     use crate::contact::Source;
-    use crate::event::Actor;
+    use crate::event::{Actor, HistoryKey};
+    use crate::id::EventId;
     use crate::settings::SettingsDraft;
 
     fn at(millis: i64) -> Time {
@@ -394,8 +338,8 @@ mod tests {
     fn effects_of_events_in_order_and_out_of_order() {
         use Effect::{Changed, None, Superseded};
         use Status::{OptedIn, OptedOut, Unknown};
-        type Case<'a> = (&'a [(char, i64)], Status, &'a [Effect]);
-        let cases: &[Case] = &[
+        type Play<'a> = (&'a [(char, i64)], Status, &'a [Effect]);
+        let cases: &[Play] = &[
             (&[('S', 1)], OptedOut, &[Changed]),
             (&[('S', 1), ('S', 2)], OptedOut, &[Changed, None]),
             (&[('S', 1), ('s', 2)], OptedIn, &[Changed, Changed]),
@@ -508,29 +452,5 @@ mod tests {
         assert_eq!(batch_opt_in_time(&contact, Some(at(5))), Err(RefusedOptIn::OlderThanOptOut));
         assert_eq!(batch_opt_in_time(&contact, Some(at(6))), Ok(at(6)));
         assert_eq!(batch_opt_in_time(&Contact::default(), None), Ok(Time::default()));
-    }
-
-    #[test]
-    fn timestamps_are_judged_at_the_time_of_processing() {
-        let now = at(1_000_000_000);
-        assert_eq!(MessageTime::judge(Some(1_000_300), now), MessageTime::Own(1_000_300));
-        assert_eq!(MessageTime::judge(Some(1_000_301), now), MessageTime::Ahead(1_000_301));
-        assert_eq!(MessageTime::judge(Some(i64::MAX), now), MessageTime::Ahead(i64::MAX));
-        assert_eq!(MessageTime::judge(Some(-1), now), MessageTime::Missing);
-        assert_eq!(MessageTime::judge(Some(0), now), MessageTime::Missing);
-        assert_eq!(MessageTime::Own(7).at(Intent::OptOut, now), Some(at(7_999)));
-        assert_eq!(MessageTime::Own(7).at(Intent::OptIn, now), Some(at(7_000)));
-        assert_eq!(MessageTime::Own(1_000_300).at(Intent::OptIn, now), Some(now));
-        assert_eq!(MessageTime::Own(1_000_300).at(Intent::OptOut, now), Some(at(1_000_300_999)));
-        assert_eq!(MessageTime::Missing.at(Intent::OptOut, now), Some(now));
-        assert_eq!(MessageTime::Missing.at(Intent::OptIn, now), None);
-    }
-
-    #[test]
-    fn a_message_judged_early_and_late_finds_its_own_entry() {
-        let id = EventId::unique();
-        let (early, late) = (MessageTime::Ahead(50), MessageTime::Own(50));
-        assert_eq!(late.sibling(&id), Some(early.key(&id)));
-        assert_eq!(early.sibling(&id), Some(late.key(&id)));
     }
 }

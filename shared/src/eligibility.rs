@@ -111,7 +111,7 @@ pub fn may_receive(category: Category, suppression: Suppression, opt_in: OptIn) 
     Reason::ALL.into_iter().find(applies).map_or(Ok(()), Err)
 }
 
-/// Whether an explicit opt-in can make a difference to messages of a category. Elsewhere it need not be read.
+/// True if an explicit opt-in can make a difference to messages of a category. Elsewhere it need not be read.
 #[must_use]
 pub fn depends_on_opt_in(category: Category) -> bool {
     may_receive(category, Suppression::default(), OptIn::Missing).is_err()
@@ -133,11 +133,11 @@ mod tests {
         may_receive(category, contact.suppression(), opt_in)
     }
 
-    type Answer = Result<(), Reason>;
+    type Ruling = Result<(), Reason>;
 
-    /// The rule once more, as a table of the letters of the suppression list: what marketing says where no opt-in is missing,
-    /// and what all other categories say.
-    const TABLE: [(&str, Answer, Answer); 8] = [
+    /// The rule once more, as a table of the letters of the suppression list: what marketing says where no opt-in is
+    /// missing, and what all other categories say.
+    const TABLE: [(&str, Ruling, Ruling); 8] = [
         ("", Ok(()), Ok(())),
         ("O", Err(Reason::OptedOut), Ok(())),
         ("P", Err(Reason::ProviderStopped), Ok(())),

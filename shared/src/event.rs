@@ -11,7 +11,7 @@ use crate::id::{ChannelId, EventId};
 use crate::settings::Intent;
 use crate::time::Time;
 
-/// What an event asks for.
+/// The kind of an event: what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -37,7 +37,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether it takes something away that the contact could receive.
+    /// True if it takes something away that the contact could receive.
     #[must_use]
     pub fn restricts(self) -> bool {
         matches!(self, Self::OptOut | Self::Block | Self::ProviderStop)
@@ -53,7 +53,7 @@ impl From<Intent> for Kind {
     }
 }
 
-/// Where in a contact's history an event stands. An event that came with a usable time stands at that time; one that
+/// The key of an event in a contact's history. An event that came with a usable time stands at that time; one that
 /// counts when it is processed stands at 0, so that a repeat, processed later, still finds it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HistoryKey {
@@ -67,19 +67,19 @@ pub struct HistoryKey {
 /// Something that happened to a contact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Where it stands in the history.
+    /// The key in the history.
     #[serde(flatten)]
     pub key: HistoryKey,
-    /// When it happened: the event's own time or, where that can't be relied on, the time of processing.
+    /// The event's own time or, where that can't be relied on, the time of processing.
     pub at: Time,
     /// The time at which it counts in the one order of all events, where that is not `at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts_at: Option<Time>,
-    /// When it reached us.
+    /// The time at which it reached us.
     pub received_at: Time,
-    /// What it asks for.
+    /// The kind.
     pub kind: Kind,
-    /// Where it came from.
+    /// The source.
     pub source: Source,
     /// The actor, stored as `by`, and for users with a marker and the name.
     #[serde(flatten)]
@@ -93,10 +93,10 @@ pub struct Event {
     /// The keyword that they matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyword: Option<String>,
-    /// What staff noted.
+    /// The note of staff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What proves a consent that was given elsewhere.
+    /// The proof of a consent that was given elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
 }
@@ -131,29 +131,29 @@ impl Event {
 /// A consent that was given outside of this system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// How and where it was given.
+    /// The words that say how and where it was given.
     pub text: String,
-    /// When it was given.
+    /// The time at which it was given.
     pub obtained_at: Time,
 }
 
-/// What an event did when it was processed.
+/// The effect of an event when it was processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// It changed what stands.
+    /// The event changed the contact.
     Changed,
     /// There was nothing to change.
     None,
-    /// It would have changed what stands, but something newer does.
+    /// The event would have changed the contact, but a newer one stands.
     Superseded,
 }
 
-/// Why an event was not applied, or why its customer is not told of it.
+/// The reason for which an event was not applied, or its customer is not told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnappliedReason {
-    /// It was not applied: the tenant has switched keyword handling off.
+    /// The event was not applied: the tenant has switched keyword handling off.
     Disabled,
     /// The opt-in was applied and is not confirmed: the customer has stopped marketing with WhatsApp's own control, so
     /// that it would be untrue.
@@ -167,18 +167,18 @@ pub enum UnappliedReason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "StoredEntry", from = "StoredEntry")]
 pub struct HistoryEntry {
-    /// What happened.
+    /// The event.
     pub event: Event,
-    /// What it did.
+    /// The effect of the event.
     pub effect: Effect,
-    /// Why it did nothing or is not confirmed, where that needs a reason.
+    /// The reason for which it did nothing or is not confirmed, where that needs one.
     pub reason: Option<UnappliedReason>,
-    /// What the customer is told of it.
+    /// The confirmation that the customer gets.
     pub confirmation: Option<Confirmation>,
 }
 
-/// A history entry as it is stored. Versions that know [`UnappliedReason::Disabled`] alone refuse any other `reason`, so the
-/// others stand in a field that those versions pass over.
+/// A history entry as it is stored. Versions that know [`UnappliedReason::Disabled`] alone refuse any other `reason`, so
+/// the others stand in a field that those versions pass over.
 #[derive(Serialize, Deserialize)]
 struct StoredEntry {
     #[serde(flatten)]
@@ -227,13 +227,13 @@ pub struct Confirmation {
     /// WhatsApp's id of the message, once it is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
-    /// When its fate was decided.
+    /// The time at which its fate was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,
     /// WhatsApp's error code, where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<i64>,
-    /// What that error means.
+    /// WhatsApp's words for that error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
 }
@@ -254,19 +254,19 @@ pub enum ConfirmationState {
     Superseded,
 }
 
-/// What WhatsApp reports of a confirmation, some time after it was sent.
+/// A report of WhatsApp's on a confirmation, some time after it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryReport {
-    /// It is on its way to the customer, or there.
+    /// The message is on its way to the customer, or there.
     Sent {
         /// WhatsApp's id of the message.
         message_id: Option<String>,
     },
-    /// It could not be delivered.
+    /// The message could not be delivered.
     Failed {
         /// WhatsApp's error code.
         code: Option<i64>,
-        /// What that error means.
+        /// WhatsApp's words for that error.
         title: Option<String>,
     },
 }

@@ -9,7 +9,16 @@ use sha2::{Digest, Sha256};
 use crate::phone::{InvalidPhone, Phone};
 use crate::time::Time;
 
-/// A business that uses the system: `[A-Za-z0-9_-]{1,36}`.
+/// The id of a tenant, a business that uses the system: `[A-Za-z0-9_-]{1,36}`.
+///
+/// ```
+/// use consent::id::{InvalidTenantId, TenantId};
+///
+/// let demo: TenantId = "demo".parse()?;
+/// assert_eq!(demo.as_str(), "demo");
+/// assert_eq!("a#b".parse::<TenantId>(), Err(InvalidTenantId));
+/// # Ok::<(), InvalidTenantId>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TenantId(String);
@@ -37,7 +46,7 @@ impl FromStr for TenantId {
     }
 }
 
-/// A tenant's WhatsApp number, by the `phone_number_id` that Meta gave it: 1 to 32 digits.
+/// The id of a channel, a tenant's WhatsApp number: the `phone_number_id` that Meta gave it, 1 to 32 digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ChannelId(String);
@@ -92,8 +101,9 @@ impl FromStr for SecretId {
     }
 }
 
-/// WhatsApp's business-scoped user id, the identity of a customer who hides the number: `[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}`.
-/// Kept exactly as Meta wrote it.
+/// WhatsApp's business-scoped user id (BSUID), the only identity of a customer who hides the number behind a username:
+/// `[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}`. Kept exactly as Meta wrote it.
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids>
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserId(String);
@@ -147,6 +157,17 @@ impl From<&Phone> for PhoneId {
 ///
 /// [`ContactId::received`] takes ids from WhatsApp and from the table, [`ContactId::from_str`] reads what people and their
 /// tools write. They differ in phone numbers only: see [`Phone`].
+///
+/// ```
+/// use consent::id::ContactId;
+///
+/// let written: ContactId = "+52 55 1234 5678".parse()?;
+/// let received = ContactId::received("5215512345678")?;
+/// assert_eq!(written, received, "Mexican numbers are in use with and without a 1");
+/// assert_eq!(written.as_str(), "+525512345678");
+/// assert!(matches!("US.13491208655302741918".parse()?, ContactId::User(_)));
+/// # Ok::<(), consent::id::InvalidContactId>(())
+/// ```
 ///
 /// Stored and shown as text: the number as `+<digits>`, the user id as Meta wrote it. All numbers sort before all user ids,
 /// as their texts do.
@@ -268,8 +289,8 @@ impl EventId {
         Self::from(format!("stop.{self}"))
     }
 
-    /// The id of an event that says the same as this one, of which nothing else is known than that what this one did was undone
-    /// at `undone`.
+    /// The id of an event that says the same as this one, of which nothing else is known than that what this one did was
+    /// undone at `undone`.
     #[must_use]
     pub fn after(&self, undone: Option<Time>) -> Self {
         let undone = undone.map_or_else(|| "never".to_owned(), |undone| undone.millis().to_string());
@@ -307,7 +328,7 @@ impl From<String> for EventId {
 pub struct Shard(u8);
 
 impl Shard {
-    /// Where going through all shards begins.
+    /// The first shard.
     pub const FIRST: Self = Self(0);
 
     /// Every shard, in order.

@@ -16,6 +16,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize, Serializer};
 
 pub use fold::fold;
+use repetition::RepeatedWord;
 
 /// The most Unicode scalar values a keyword has, as written and folded.
 const MAX_SCALARS: usize = 64;
@@ -24,8 +25,8 @@ const MAX_SCALARS: usize = 64;
 /// <https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages>
 const MAX_TEXT: usize = 4_096;
 
-/// The words that count as a request to stop under the TCPA, whatever a business has chosen (47 CFR 64.1200(a)(10)),
-/// folded. `optout` is its `opt out` in one word.
+/// The words that count as a request to stop under the TCPA, whatever a business has chosen, folded: 47 CFR
+/// 64.1200(a)(10), <https://www.ecfr.gov/current/title-47/section-64.1200>. `optout` is its `opt out` in one word.
 pub const RESERVED_OPT_OUT: [&str; 8] = ["stop", "quit", "end", "revoke", "opt out", "optout", "cancel", "unsubscribe"];
 
 /// A word, or a few, by which customers opt out or in.
@@ -52,13 +53,13 @@ impl Keyword {
         &self.folded
     }
 
-    /// Whether the message is this keyword and nothing more.
+    /// True if the message is this keyword and nothing more.
     #[must_use]
     pub fn matches(&self, candidate: &Candidate) -> bool {
         self.folded == candidate.folded
     }
 
-    /// Whether the message is this keyword as opt-out keywords are read: once, several times, or letter by letter.
+    /// True if the message is this keyword as opt-out keywords are read: once, several times, or letter by letter.
     #[must_use]
     pub fn matches_as_opt_out(&self, candidate: &Candidate) -> bool {
         candidate.opts_out_by(&self.folded)
@@ -103,7 +104,7 @@ impl Serialize for Keyword {
     }
 }
 
-/// Why a text cannot be a keyword. The texts are shown to whoever edits the settings.
+/// The reason for which a text cannot be a keyword. The texts are shown to users who edit the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKeyword {
     /// Nothing is left of it once folded.
@@ -124,7 +125,7 @@ pub struct Candidate {
     folded: String,
     /// The word that is spelled out, no longer than a keyword.
     spelled: Option<String>,
-    /// Where the text is several words, they with the marks that folding takes off.
+    /// The words with the marks that folding takes off, where the text has several.
     marked: Option<String>,
 }
 
@@ -132,8 +133,8 @@ impl Candidate {
     /// Folds a message's text; `None` when no keyword can match it.
     ///
     /// Only what is left counts: a keyword among megabytes of invisible code points or emoji is still one. A long text is
-    /// given up on as soon as enough of it is certain to be left. Of a word that is repeated or spelled out, the word must be
-    /// short enough, not the text: a screen full of `STOP` is a `STOP`.
+    /// given up on as soon as enough of it is certain to be left. Of a word that is repeated or spelled out, the word must
+    /// be short enough, not the text: a screen full of `STOP` is a `STOP`.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let fold::Folded { text: folded, spelled } = fold::fold_short(text, MAX_TEXT)?;
@@ -152,7 +153,7 @@ impl Candidate {
         &self.folded
     }
 
-    /// Whether the text is one of the words that always opt out, as opt-out keywords are read.
+    /// True if the text is one of the words that always opt out, as opt-out keywords are read.
     #[must_use]
     pub fn is_reserved_opt_out(&self) -> bool {
         RESERVED_OPT_OUT.iter().any(|word| self.opts_out_by(word))
@@ -162,7 +163,8 @@ impl Candidate {
         self.folded == folded_keyword
             || self.spelled.as_deref() == Some(folded_keyword)
             || self.marked.as_deref().is_some_and(|marked| {
-                repetition::is_of(&self.folded, folded_keyword) && repetition::is_of_one_word(marked, folded_keyword)
+                repetition::is_of(&self.folded, RepeatedWord(folded_keyword))
+                    && repetition::is_of_one_word(marked, RepeatedWord(folded_keyword))
             })
     }
 }

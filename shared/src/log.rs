@@ -16,14 +16,14 @@ pub use tracing;
 /// Such lines are written by [`count!`](crate::count) alone.
 pub const METRICS: &str = "metrics";
 
-/// Logs a case of a [`Metric`], so that it is counted: `count!(level, metric, fields…, "message")`, with a level, fields and a
-/// message as the macros of `tracing` take them.
+/// Logs a case of a [`Metric`], so that it is counted: `count!(level, metric, fields…, "message")`, with a level, fields
+/// and a message as the macros of `tracing` take them.
 ///
 /// ```
 /// use consent::log::Metric;
 ///
 /// let reason = "no sender";
-/// consent::count!(warn, Metric::BadUpdate, reason, "an update can't be understood");
+/// consent::count!(warn, Metric::BadUpdate, reason, "update skipped: it cannot be read");
 /// ```
 #[macro_export]
 macro_rules! count {

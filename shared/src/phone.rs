@@ -1,8 +1,8 @@
 //! Phone numbers: kept as digits, and made one per person for keys.
 //!
 //! There are two ways in. [`Phone::received`] takes what WhatsApp sends: whose number it is, WhatsApp knows, and a `STOP`
-//! may hang on it. [`Phone::from_str`] reads what people and their tools write, and refuses what can't be a number: one that
-//! a spreadsheet mangled would be somebody else's.
+//! may hang on it. [`Phone::from_str`] reads what people and their tools write, and refuses what can't be a number: one
+//! that a spreadsheet mangled would be somebody else's.
 
 mod countries;
 mod invalid;
@@ -20,7 +20,7 @@ pub use plan::is_usual;
 /// The fewest digits a number can have, country code included.
 const MIN_DIGITS: usize = 7;
 
-/// The most digits a number can have, country code included (ITU-T E.164).
+/// The most digits a number can have, country code included: ITU-T E.164, <https://www.itu.int/rec/T-REC-E.164>.
 const MAX_DIGITS: usize = 15;
 
 /// The smallest integer with enough digits, and the smallest with too many.
@@ -29,8 +29,17 @@ const TOO_MANY: u64 = 1_000_000_000_000_000;
 
 /// A phone number with its country code.
 ///
-/// Two `Phone`s are equal when their digits as received are. Whether they reach the same person is a question for
-/// [`Phone::canonical`].
+/// Two `Phone`s are equal when their digits as received are. They reach the same person when [`Phone::canonical`] is equal.
+///
+/// ```
+/// use consent::phone::Phone;
+///
+/// let phone: Phone = "+44 (0)20 7946 0958".parse()?;
+/// assert_eq!(phone.digits(), "442079460958");
+/// assert!("(415) 555-0123".parse::<Phone>().is_err(), "people have to write the country code");
+/// assert_eq!(Phone::received("5215512345678")?.canonical(), "525512345678");
+/// # Ok::<(), consent::phone::InvalidPhone>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Phone {
     digits: String,
@@ -71,6 +80,13 @@ impl Phone {
     ///
     /// Numbers of Mexico, Argentina, Brazil and Benin are in use with and without additional digits. The canonical form is
     /// the one without them, and is its own canonical form.
+    ///
+    /// | country | additional digits | source |
+    /// |---|---|---|
+    /// | Mexico (52) | `1` of mobile numbers, until 2019 | <https://en.wikipedia.org/wiki/Telephone_numbers_in_Mexico> |
+    /// | Argentina (54) | `9` of mobile numbers | <https://en.wikipedia.org/wiki/Telephone_numbers_in_Argentina> |
+    /// | Brazil (55) | `9` of mobile numbers, from 2012 | <https://en.wikipedia.org/wiki/Telephone_numbers_in_Brazil> |
+    /// | Benin (229) | `01` of all numbers, from 2024 | <https://en.wikipedia.org/wiki/Telephone_numbers_in_Benin> |
     #[must_use]
     pub fn canonical(&self) -> Cow<'_, str> {
         let additional = match self.digits.as_bytes() {

@@ -14,24 +14,24 @@ use crate::id::SecretId;
 use crate::log::Metric;
 use crate::time::Time;
 
-/// How long the last good secret is used before asking again, after asking was in vain.
+/// The time for which the last good secret is used before asking again, after asking was in vain.
 const WITHOUT: Duration = Duration::from_secs(10);
 
-/// How long the last good secret is used at all, so that one that was taken away stops counting.
+/// The time for which the last good secret is used at all, so that one that was taken away stops counting.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// How long a secret is used without asking again: a rotated one heals within this time.
+/// The time for which a secret is used without asking again: a rotated one heals within it.
 const REMEMBERED: Duration = Duration::from_mins(1);
 
-/// What a WhatsApp app shares with us.
+/// The secrets that a WhatsApp app shares with us.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct AppSecrets {
-    /// Signs the webhooks of the app.
+    /// The key that signs the webhooks of the app.
     pub app_secret: String,
-    /// What the app's handshake has to bring: one of these.
+    /// The tokens of which the app's handshake has to bring one.
     #[serde(rename = "verify_token")]
     pub verify_tokens: OneOrMore,
-    /// Allows sending messages.
+    /// The token that allows sending messages.
     pub access_token: String,
 }
 
@@ -58,7 +58,7 @@ impl OneOrMore {
 }
 
 impl AppSecrets {
-    /// Whether nothing is empty: an empty secret is one that everybody knows.
+    /// True if nothing is empty: an empty secret is one that everybody knows.
     fn is_complete(&self) -> bool {
         let mut tokens = self.verify_tokens.iter().peekable();
         let has_token = tokens.peek().is_some();
@@ -78,11 +78,11 @@ impl fmt::Debug for AppSecrets {
 
 /// Secrets that were fetched.
 #[derive(Clone, Debug)]
-struct Known {
+struct CachedSecrets {
     secrets: Arc<AppSecrets>,
-    /// When.
+    /// The time at which they were fetched.
     fetched: Time,
-    /// How long they are used without asking again.
+    /// The time until which they are used without asking again.
     until: Time,
 }
 
@@ -92,17 +92,17 @@ pub enum SecretsError {
     /// Secrets Manager did not give it.
     #[error("secret {id} is unavailable: {code}")]
     Unavailable {
-        /// Which secret.
+        /// The secret's name.
         id: SecretId,
-        /// What Secrets Manager said.
+        /// The error code of Secrets Manager.
         code: String,
     },
-    /// It is not of the form that is documented for `META_SECRET_ID`.
+    /// The secret is not of the form that is documented for `META_SECRET_ID`.
     #[error(
         "secret {id} is not a JSON object with `app_secret`, `verify_token` and `access_token`, none of them empty"
     )]
     Malformed {
-        /// Which secret.
+        /// The secret's name.
         id: SecretId,
     },
 }
@@ -112,8 +112,8 @@ pub enum SecretsError {
 pub struct Secrets {
     client: Client,
     default_id: SecretId,
-    remembered: Arc<Mutex<HashMap<SecretId, Known>>>,
-    /// When secrets could not be had that are not remembered.
+    remembered: Arc<Mutex<HashMap<SecretId, CachedSecrets>>>,
+    /// The times at which secrets could not be had that are not remembered.
     missed: Arc<Mutex<HashMap<SecretId, Time>>>,
 }
 
@@ -142,7 +142,7 @@ impl Secrets {
         }
         match self.fetch(id, now).await {
             Err(error) if now < known.fetched.plus(LONGEST) => {
-                count!(error, Metric::SecretsUnavailable, %error, "going on with what was known");
+                count!(error, Metric::SecretsUnavailable, %error, "secret not refreshed, using the previous one");
                 self.go_on_with(id, &known, now.plus(WITHOUT));
                 Ok(known.secrets)
             }
@@ -158,7 +158,7 @@ impl Secrets {
         remembered.get(id).filter(|known| now < known.fetched.plus(LONGEST)).map(|known| Arc::clone(&known.secrets))
     }
 
-    /// Whether a secret could not be had a few seconds ago, so that it is not worth asking for it again on a mere guess.
+    /// True if a secret could not be had a few seconds ago, so that it is not worth asking for it again on a mere guess.
     #[must_use]
     pub fn was_missed(&self, id: &SecretId, now: Time) -> bool {
         let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -181,13 +181,13 @@ impl Secrets {
         let secrets: Option<AppSecrets> = text.and_then(|text| serde_json::from_str(&text).ok());
         let secrets = secrets.filter(AppSecrets::is_complete).ok_or_else(|| SecretsError::Malformed { id: id.clone() });
         let secrets = Arc::new(secrets?);
-        let known = Known { secrets: Arc::clone(&secrets), fetched: now, until: now.plus(REMEMBERED) };
+        let known = CachedSecrets { secrets: Arc::clone(&secrets), fetched: now, until: now.plus(REMEMBERED) };
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), known);
         Ok(secrets)
     }
 
     /// Uses for a while what was known, unless somebody else has newer secrets by now.
-    fn go_on_with(&self, id: &SecretId, known: &Known, until: Time) {
+    fn go_on_with(&self, id: &SecretId, known: &CachedSecrets, until: Time) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(current) = remembered.get_mut(id).filter(|current| current.fetched == known.fetched) {
             current.until = until;

@@ -1,4 +1,4 @@
-//! What a tenant decides for itself: its keywords, its confirmation texts, and whether silence is consent.
+//! Settings: the keywords and confirmation texts of a tenant, and its rule on silence.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,17 +19,17 @@ pub struct Settings {
 /// Settings as somebody wrote them, not yet checked.
 #[derive(Clone, Debug, Default)]
 pub struct SettingsDraft {
-    /// Whether keywords in messages are heeded.
+    /// True if keywords in messages are applied.
     pub enabled: bool,
     /// The words that opt a customer out.
     pub opt_out_keywords: Vec<String>,
-    /// What a customer who opted out is told; empty for nothing.
+    /// The confirmation of an opt-out; empty for none. At most 1,000 characters.
     pub opt_out_message: String,
     /// The words that opt a customer in again.
     pub opt_in_keywords: Vec<String>,
-    /// What a customer who opted in is told; empty for nothing.
+    /// The confirmation of an opt-in; empty for none. At most 1,000 characters.
     pub opt_in_message: String,
-    /// Whether a customer who never said anything gets no marketing.
+    /// True if a customer who never said anything gets no marketing.
     pub require_opt_in: bool,
 }
 
@@ -40,18 +40,18 @@ pub struct SavedSettings {
     pub settings: Settings,
     /// Counts the savings; 0 for defaults that nobody saved yet.
     pub version: u64,
-    /// When they were saved, where somebody did.
+    /// The time of the last saving; none before the first.
     pub updated_at: Option<Time>,
-    /// Who saved them, where somebody did.
+    /// The subject of the user who saved them last; none before the first saving.
     pub updated_by: Option<String>,
 }
 
 /// A field that does not hold, and what would.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// Where it stands, for example `opt_in_keywords[2]`.
+    /// The path of the field, for example `opt_in_keywords[2]`.
     pub field: String,
-    /// What is wrong with it and how to mend it.
+    /// The fault and how to mend it.
     pub detail: String,
 }
 
@@ -62,7 +62,7 @@ impl FieldError {
     }
 }
 
-/// What a keyword asks for.
+/// The intent of a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
     /// No more marketing.
@@ -74,11 +74,11 @@ pub enum Intent {
 /// A keyword that was found in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeywordMatch<'a> {
-    /// What it asks for.
+    /// The intent of the keyword.
     pub intent: Intent,
     /// The keyword, as the tenant wrote it.
     pub keyword: &'a Keyword,
-    /// Which of the message's texts it was.
+    /// The index of the message's text that matched.
     pub text: usize,
 }
 
@@ -140,19 +140,19 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Whether keywords in messages are heeded.
+    /// True if keywords in messages are applied.
     #[must_use]
     pub fn enabled(&self) -> bool {
         self.enabled
     }
 
-    /// Whether a customer who never said anything gets no marketing.
+    /// True if a customer who never said anything gets no marketing.
     #[must_use]
     pub fn require_opt_in(&self) -> bool {
         self.require_opt_in
     }
 
-    /// What a customer is told whose wish was granted; nothing where the tenant left the text empty.
+    /// The confirmation of an intent; none where the tenant left the text empty.
     #[must_use]
     pub fn confirmation(&self, intent: Intent) -> Option<&str> {
         let text = match intent {
@@ -162,8 +162,19 @@ impl Settings {
         (!text.trim().is_empty()).then_some(text)
     }
 
-    /// What a message asks for whose texts can each be read as a keyword. Opting out goes before opting in, and its keywords
-    /// alone may be repeated or spelled out.
+    /// The keyword that a message matches whose texts are these candidates. Opting out goes before opting in, and its
+    /// keywords alone may be repeated or spelled out.
+    ///
+    /// ```
+    /// use consent::keyword::Candidate;
+    /// use consent::settings::{Intent, Settings};
+    ///
+    /// let settings = Settings::default();
+    /// let intent = |text: &str| settings.judge(&Candidate::new(text)).map(|matched| matched.intent);
+    /// assert_eq!(intent(" *Stop!* 🛑"), Some(Intent::OptOut));
+    /// assert_eq!(intent("Start"), Some(Intent::OptIn));
+    /// assert_eq!(intent("Please don't stop"), None);
+    /// ```
     #[must_use]
     pub fn judge<'a>(&self, texts: impl IntoIterator<Item = &'a Candidate>) -> Option<KeywordMatch<'_>> {
         let mut opt_in = None;
@@ -177,7 +188,7 @@ impl Settings {
         opt_in
     }
 
-    /// What a tenant should know about its settings, though they hold.
+    /// Warnings to the tenant about settings that are valid.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -211,7 +222,7 @@ impl Settings {
     }
 }
 
-/// What a new tenant starts with.
+/// The settings that a new tenant starts with.
 impl Default for Settings {
     fn default() -> Self {
         let keyword = |text: &str| text.parse().into_iter().collect::<Vec<Keyword>>();

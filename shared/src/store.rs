@@ -1,8 +1,8 @@
 //! The one store: a DynamoDB table, spoken to in the words of the domain.
 //!
-//! A tenant's items are reached only through [`TenantStore`], a handle that is bound to the tenant and makes every key. So a
-//! query across tenants cannot be written. Time is always an argument. Every read is strongly consistent, and a write that
-//! depends on what was read is conditional on it.
+//! A tenant's items are reached only through [`TenantStore`], a handle that is bound to the tenant and makes every key. So
+//! a query across tenants cannot be written. Time is always an argument. Every read is strongly consistent, and a write
+//! that depends on what was read is conditional on it.
 //!
 //! A change of a contact goes three steps: [`TenantStore::snapshot`] reads, a pure function decides, and
 //! [`TenantStore::change`] writes on the condition that the [`ReadSet`] still stands; where it does not, `change` reads and
@@ -123,7 +123,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same request may succeed when it is made again. An item that can't be read stays so.
+    /// True if the same request may succeed when it is made again. An item that can't be read stays so.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {

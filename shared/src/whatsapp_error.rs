@@ -55,7 +55,7 @@ pub const ACCOUNT_MAINTENANCE: i64 = 131_057;
 /// <https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes>
 pub const SERVER_UNAVAILABLE: i64 = 133_004;
 
-/// Whether an error passes, so that the same message may go out later: limits of throughput and rate, maintenance, and
+/// True if an error passes, so that the same message may go out later: limits of throughput and rate, maintenance, and
 /// what WhatsApp has no explanation for.
 #[must_use]
 pub const fn may_pass(code: i64) -> bool {
@@ -74,7 +74,7 @@ pub const fn may_pass(code: i64) -> bool {
     )
 }
 
-/// Whether an error says that the access token is not, or no longer, good.
+/// True if an error says that the access token is not, or no longer, good.
 #[must_use]
 pub const fn refuses_token(code: i64) -> bool {
     matches!(code, AUTH | TOKEN_EXPIRED)

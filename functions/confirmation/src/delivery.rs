@@ -6,7 +6,7 @@ use std::time::Duration;
 use consent::contact::{Contact, Source, Status};
 use consent::count;
 use consent::decision::{Profile, decide_intent};
-use consent::event::{Actor, Confirmation as Message, ConfirmationState, Event, HistoryEntry, HistoryKey, Kind};
+use consent::event::{Actor, Confirmation, ConfirmationState, Event, HistoryEntry, HistoryKey, Kind};
 use consent::identity::{Person, Sighting};
 use consent::log::Metric;
 use consent::settings::Settings;
@@ -14,8 +14,8 @@ use consent::store::{ChangeOutcome, ChangeRequest, Claim, OutboxItem, Pending, R
 use consent::time::Time;
 use consent::whatsapp_error;
 
-use crate::Confirmation;
-use crate::graph::{Connections, Failure, Outcome};
+use crate::ConfirmationSender;
+use crate::graph::{Connections, Failure, OutgoingMessage, SendOutcome};
 
 /// The lease of a first attempt. It is longer than the function lives, so that nobody else is at the item; and when nothing
 /// is heard of the attempt, a status of WhatsApp's has as much time to tell what became of it.
@@ -24,10 +24,11 @@ const LEASE: Duration = Duration::from_mins(4);
 /// The lease of every attempt after one of which nothing was heard.
 const LONG_LEASE: Duration = Duration::from_hours(1);
 
-/// How long WhatsApp allows an answer in free words, counted from the customer's message.
+/// WhatsApp's customer service window: the time after a customer's message in which an answer in free words is allowed.
+/// <https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-messages#customer-service-windows>
 const WINDOW: Duration = Duration::from_hours(24);
 
-/// How often a confirmation may go out without our learning what became of it. Any of those may have been a crash before the
+/// The most attempts at a confirmation whose outcome stays unknown. Any of those may have been a crash before the
 /// sending; after the third, silence is better than a fourth message.
 const MAX_LOST: u32 = 3;
 
@@ -37,10 +38,10 @@ const FIRST_GAP: Duration = Duration::from_secs(15);
 /// The longest gap between two attempts.
 const LONGEST_GAP: Duration = Duration::from_hours(1);
 
-/// How often an error is believed to pass that WhatsApp itself has no explanation for.
+/// The most attempts that end with an error for which WhatsApp itself has no explanation.
 const MAX_UNEXPLAINED: u32 = 5;
 
-/// What to do with a confirmation.
+/// The next step for a confirmation.
 enum Next {
     /// Nothing: this is its fate.
     Settle(ConfirmationState, Option<String>),
@@ -50,7 +51,7 @@ enum Next {
     Send(String),
 }
 
-/// What a delivery showed of the channel that it was for.
+/// The sign that a delivery gave of the state of its channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
     /// Nothing, or that WhatsApp takes messages from it.
@@ -61,7 +62,7 @@ pub(crate) enum Sign {
     Dead,
 }
 
-impl Confirmation {
+impl ConfirmationSender {
     /// Brings one confirmation on its way, if it is still wanted and nobody else is at it.
     ///
     /// # Errors
@@ -87,7 +88,7 @@ impl Confirmation {
         };
         match next {
             Next::Settle(state, title) => {
-                self.settle(claim, Message { state, at: Some(now), title, ..message }).await?;
+                self.settle(claim, Confirmation { state, at: Some(now), title, ..message }).await?;
                 Ok(Sign::Good)
             }
             Next::Wait => {
@@ -96,14 +97,16 @@ impl Confirmation {
             }
             Next::Send(access) => {
                 let OutboxItem { channel, to, .. } = claim.item();
-                let outcome = graph.send(channel, &access, to, &message.text, &claim.callback()).await;
+                let (access_token, callback) = (&access, &claim.callback());
+                let outgoing = OutgoingMessage { channel, access_token, to, text: &message.text, callback };
+                let outcome = graph.send(&outgoing).await;
                 self.conclude(claim, message, outcome).await
             }
         }
     }
 
-    /// What to do with a confirmation that is claimed. The last thing that it looks at is whether the customer still wants
-    /// what the text says.
+    /// The next step for a confirmation that is claimed. The last thing that it looks at is whether the customer still
+    /// wants what the text says.
     async fn next(&self, claim: &Claim, entry: &HistoryEntry, now: Time) -> Result<Next, StoreError> {
         let access = self.access_token(claim.item(), now).await?;
         if claim.lost() >= MAX_LOST {
@@ -123,56 +126,56 @@ impl Confirmation {
         Ok(access.map_or(Next::Wait, Next::Send))
     }
 
-    /// What allows sending from the channel. None while its secret can't be had, and while the channel is not the tenant's:
+    /// The access token of the channel. None while its secret can't be read, and while the channel is not the tenant's:
     /// another tenant's number never speaks for this one.
     async fn access_token(&self, item: &OutboxItem, now: Time) -> Result<Option<String>, StoreError> {
         let OutboxItem { tenant, channel, .. } = item;
         let found = self.store.channel(channel, now).await?;
         let Some(found) = found.filter(|found| found.tenant == *tenant) else {
-            tracing::warn!(%tenant, %channel, "a confirmation from a channel that is not the tenant's has to wait");
+            tracing::warn!(%tenant, %channel, "confirmation postponed: the channel is not the tenant's");
             return Ok(None);
         };
         match self.secrets.app(found.secret_id.as_ref().unwrap_or(self.secrets.default_id()), now).await {
             Ok(secrets) => Ok(Some(secrets.access_token.clone())),
             Err(error) => {
-                count!(error, Metric::SecretsUnavailable, %tenant, %error, "nothing to send with");
+                count!(error, Metric::SecretsUnavailable, %tenant, %error, "confirmation postponed: no access token");
                 Ok(None)
             }
         }
     }
 
     /// Does what an attempt's outcome asks for.
-    async fn conclude(&self, claim: Claim, message: Message, outcome: Outcome) -> Result<Sign, StoreError> {
+    async fn conclude(&self, claim: Claim, message: Confirmation, outcome: SendOutcome) -> Result<Sign, StoreError> {
         let now = self.clock.now();
         let (tenant, event) = (claim.item().tenant.clone(), claim.event().log_name());
         match outcome {
-            Outcome::Accepted { message_id } => {
-                let fate = Message { state: ConfirmationState::Sent, message_id, at: Some(now), ..message };
+            SendOutcome::Accepted { message_id } => {
+                let fate = Confirmation { state: ConfirmationState::Sent, message_id, at: Some(now), ..message };
                 self.settle(claim, fate).await?;
                 Ok(Sign::Good)
             }
             // It may have been sent. The lease runs out, and then it is tried once more.
-            Outcome::Unknown => {
-                tracing::warn!(%tenant, event, "no answer to a confirmation");
+            SendOutcome::Unknown => {
+                tracing::warn!(%tenant, event, "confirmation sent, no answer from WhatsApp");
                 Ok(Sign::Trouble)
             }
-            Outcome::Refused(Failure { code, title, lasting, concerns_channel }) => {
+            SendOutcome::Refused(Failure { code, title, lasting, concerns_channel }) => {
                 if code == Some(whatsapp_error::STOPPED_MARKETING) {
                     self.note_stop(&claim, now).await?;
                 }
                 let unexplained = code == Some(whatsapp_error::UNKNOWN) && claim.item().tries >= MAX_UNEXPLAINED;
                 if lasting || unexplained {
-                    let fate = Message { state: ConfirmationState::Failed, at: Some(now), code, title, ..message };
+                    let fate = Confirmation { state: ConfirmationState::Failed, at: Some(now), code, title, ..message };
                     self.settle(claim, fate).await?;
                 } else {
-                    tracing::warn!(%tenant, event, code, "a confirmation is put off");
+                    tracing::warn!(%tenant, event, code, "confirmation postponed: WhatsApp refused it for now");
                     self.put_off(claim).await?;
                 }
                 Ok(if concerns_channel { Sign::Trouble } else { Sign::Good })
             }
             // No use in itself to try again, but somebody is told, and a new token sends it within the day.
-            Outcome::TokenRefused { code } => {
-                count!(error, Metric::GraphTokenRefused, %tenant, code, "no good access token");
+            SendOutcome::TokenRefused { code } => {
+                count!(error, Metric::GraphTokenRefused, %tenant, code, "access token refused by WhatsApp");
                 self.put_off(claim).await?;
                 Ok(Sign::Dead)
             }
@@ -197,7 +200,7 @@ impl Confirmation {
         };
         if let ChangeOutcome::Made { .. } = tenant.change(request, &mut ReadSet::default(), now, decide).await? {
             let tenant = &item.tenant;
-            count!(info, Metric::ProviderStop, %tenant, "told by the answer to a message");
+            count!(info, Metric::ProviderStop, %tenant, "provider stop learned from a refused message");
         }
         Ok(())
     }
@@ -207,7 +210,7 @@ impl Confirmation {
         self.store.put_off(claim, until).await.map(drop)
     }
 
-    async fn settle(&self, claim: Claim, fate: Message) -> Result<(), StoreError> {
+    async fn settle(&self, claim: Claim, fate: Confirmation) -> Result<(), StoreError> {
         let metric = match fate.state {
             ConfirmationState::Failed | ConfirmationState::Expired => Metric::ConfirmationFailed,
             ConfirmationState::Sent => Metric::ConfirmationSent,
@@ -215,21 +218,21 @@ impl Confirmation {
         };
         let (tenant, event) = (claim.item().tenant.clone(), claim.event().log_name());
         if self.store.settle(claim, &fate).await? {
-            count!(info, metric, %tenant, event, code = fate.code, "the fate of a confirmation");
+            count!(info, metric, %tenant, event, code = fate.code, "confirmation settled");
         } else {
-            tracing::info!(%tenant, event, "a confirmation whose fate WhatsApp has reported, or which was erased");
+            tracing::info!(%tenant, event, "confirmation already settled or erased");
         }
         Ok(())
     }
 }
 
 /// An entry and its confirmation, if that has no fate yet.
-fn unsettled(entry: HistoryEntry) -> Option<(HistoryEntry, Message)> {
+fn unsettled(entry: HistoryEntry) -> Option<(HistoryEntry, Confirmation)> {
     let message = entry.confirmation.clone().filter(|message| message.state == ConfirmationState::Pending)?;
     Some((entry, message))
 }
 
-/// Why a confirmation must not go out any more as things stand, if there is a reason; with words where the state says too
+/// The fate of a confirmation that must not go out any more, if there is one; with words where the state says too
 /// little.
 fn obsolete(entry: &HistoryEntry, contact: &Contact, now: Time) -> Option<(ConfirmationState, Option<&'static str>)> {
     let status = match entry.event.kind {

@@ -31,9 +31,9 @@ pub struct Connections {
     base: Arc<str>,
 }
 
-/// What came of an attempt to send.
+/// The outcome of an attempt to send.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum SendOutcome {
     /// WhatsApp took it.
     Accepted {
         /// WhatsApp's id of the message.
@@ -46,21 +46,36 @@ pub enum Outcome {
         /// WhatsApp's code.
         code: i64,
     },
-    /// It may have gone out: no answer of WhatsApp's came back.
+    /// The message may have gone out: no answer of WhatsApp's came back.
     Unknown,
 }
 
-/// Why WhatsApp did not take a message.
+/// The error for which WhatsApp did not take a message.
 #[derive(Debug)]
 pub struct Failure {
     /// WhatsApp's code; none where there was no connection, or no code.
     pub code: Option<i64>,
     /// WhatsApp's words for it.
     pub title: Option<String>,
-    /// Whether it will fail again.
+    /// True if the same message will fail again.
     pub lasting: bool,
-    /// Whether other messages from the same channel will fail as well.
+    /// True if other messages from the same channel will fail as well.
     pub concerns_channel: bool,
+}
+
+/// A text message to a customer.
+#[derive(Clone, Copy)]
+pub struct OutgoingMessage<'a> {
+    /// The channel that it comes from.
+    pub channel: &'a ChannelId,
+    /// The access token of the channel's app.
+    pub access_token: &'a str,
+    /// The customer: `+` and digits, or a business-scoped user id.
+    pub to: &'a str,
+    /// The text.
+    pub text: &'a str,
+    /// The data that every status of the message brings back.
+    pub callback: &'a Callback,
 }
 
 #[derive(Serialize)]
@@ -68,7 +83,7 @@ struct TextMessage<'a> {
     messaging_product: &'static str,
     recipient_type: &'static str,
     #[serde(flatten)]
-    recipient: Recipient<'a>,
+    recipient: MessageRecipient<'a>,
     r#type: &'static str,
     text: Text<'a>,
     biz_opaque_callback_data: &'a str,
@@ -76,7 +91,7 @@ struct TextMessage<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Recipient<'a> {
+enum MessageRecipient<'a> {
     /// A phone number.
     To(&'a str),
     /// A business-scoped user id.
@@ -90,7 +105,7 @@ struct Text<'a> {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct SendAnswer {
     #[serde(default)]
     messages: Vec<AnswerMessage>,
 }
@@ -144,30 +159,31 @@ impl Graph {
 }
 
 impl Connections {
-    /// Sends a text from a channel to a customer: `+` and digits, or a business-scoped user id. Every status of it brings
-    /// `callback` back.
-    pub async fn send(&self, channel: &ChannelId, token: &str, to: &str, text: &str, callback: &Callback) -> Outcome {
+    /// Sends a text from a channel to a customer.
+    pub async fn send(&self, message: &OutgoingMessage<'_>) -> SendOutcome {
+        let &OutgoingMessage { channel, access_token, to, text, callback } = message;
         let callback = callback.to_string();
         let message = TextMessage {
             messaging_product: "whatsapp",
             recipient_type: "individual",
-            recipient: if to.starts_with('+') { Recipient::To(to) } else { Recipient::Recipient(to) },
+            recipient: if to.starts_with('+') { MessageRecipient::To(to) } else { MessageRecipient::Recipient(to) },
             r#type: "text",
             text: Text { preview_url: false, body: text },
             biz_opaque_callback_data: &callback,
         };
-        let request = self.http.post(format!("{}/{channel}/messages", self.base)).bearer_auth(token).json(&message);
+        let request =
+            self.http.post(format!("{}/{channel}/messages", self.base)).bearer_auth(access_token).json(&message);
         let answer = match request.send().await {
             Ok(answer) => answer,
             // Nothing was written.
             Err(error) if error.is_connect() || error.is_builder() => return not_sent("no connection".to_owned()),
-            Err(_) => return Outcome::Unknown,
+            Err(_) => return SendOutcome::Unknown,
         };
         let status = answer.status();
         match answer.bytes().await {
             Ok(body) if status.is_success() => accepted(&body),
             // The status says it all, even where the rest broke off.
-            Err(_) if status.is_success() => Outcome::Accepted { message_id: None },
+            Err(_) if status.is_success() => SendOutcome::Accepted { message_id: None },
             Ok(body) => refused(&body, status.as_u16()),
             Err(_) => refused(b"", status.as_u16()),
         }
@@ -175,35 +191,37 @@ impl Connections {
 }
 
 /// Reads the answer to a message that was taken. A page of somebody else's says nothing of that.
-fn accepted(body: &[u8]) -> Outcome {
-    let Ok(Answer { messages }) = serde_json::from_slice(body) else { return Outcome::Unknown };
-    Outcome::Accepted { message_id: messages.into_iter().next().map(|message| message.id) }
+fn accepted(body: &[u8]) -> SendOutcome {
+    let Ok(SendAnswer { messages }) = serde_json::from_slice(body) else { return SendOutcome::Unknown };
+    SendOutcome::Accepted { message_id: messages.into_iter().next().map(|message| message.id) }
 }
 
 /// Reads an error. Without one of WhatsApp's own the status has to do: a gateway that answers 502, 503 or 504 has not
 /// handed the message on, or was told so, and a redirect leads elsewhere.
-fn refused(body: &[u8], status: u16) -> Outcome {
+fn refused(body: &[u8], status: u16) -> SendOutcome {
     let Ok(ErrorAnswer { error: GraphError { code, message } }) = serde_json::from_slice(body) else {
         let title = format!("HTTP status {status}");
         return match status {
             300..400 | 408 | 429 | 502..=504 => not_sent(title),
-            500.. => Outcome::Unknown,
-            _ => Outcome::Refused(Failure { code: None, title: Some(title), lasting: true, concerns_channel: false }),
+            500.. => SendOutcome::Unknown,
+            _ => {
+                SendOutcome::Refused(Failure { code: None, title: Some(title), lasting: true, concerns_channel: false })
+            }
         };
     };
     if whatsapp_error::refuses_token(code) {
-        return Outcome::TokenRefused { code };
+        return SendOutcome::TokenRefused { code };
     }
     let (title, lasting) =
         (Some(cut(&message, TITLE_BYTES).to_owned()), !whatsapp_error::may_pass(code) && status < 500);
     // The limit of messages to one person is no other's.
     let concerns_channel = !lasting && code != whatsapp_error::PAIR_LIMIT;
-    Outcome::Refused(Failure { code: Some(code), title, lasting, concerns_channel })
+    SendOutcome::Refused(Failure { code: Some(code), title, lasting, concerns_channel })
 }
 
 /// The message did not get as far as WhatsApp.
-fn not_sent(title: String) -> Outcome {
-    Outcome::Refused(Failure { code: None, title: Some(title), lasting: false, concerns_channel: true })
+fn not_sent(title: String) -> SendOutcome {
+    SendOutcome::Refused(Failure { code: None, title: Some(title), lasting: false, concerns_channel: true })
 }
 
 #[cfg(test)]
@@ -231,14 +249,14 @@ mod tests {
             (131_050, 400, false),
             (368, 403, false),
         ] {
-            let Outcome::Refused(failure) = refused(error(code).as_bytes(), status) else { panic!("{code}") };
+            let SendOutcome::Refused(failure) = refused(error(code).as_bytes(), status) else { panic!("{code}") };
             assert_eq!((failure.lasting, failure.code), (!passes, Some(code)));
         }
     }
 
     #[test]
     fn a_refused_token_is_told_apart() {
-        assert!(matches!(refused(error(190).as_bytes(), 401), Outcome::TokenRefused { code: 190 }));
+        assert!(matches!(refused(error(190).as_bytes(), 401), SendOutcome::TokenRefused { code: 190 }));
     }
 
     #[test]
@@ -247,11 +265,11 @@ mod tests {
             for (status, lasting) in
                 [(502, false), (503, false), (504, false), (429, false), (408, false), (302, false), (404, true)]
             {
-                let Outcome::Refused(failure) = refused(body, status) else { panic!("{status}") };
+                let SendOutcome::Refused(failure) = refused(body, status) else { panic!("{status}") };
                 assert_eq!((failure.lasting, failure.code), (lasting, None), "{status}");
             }
             for status in [500, 501, 520] {
-                assert!(matches!(refused(body, status), Outcome::Unknown), "{status}");
+                assert!(matches!(refused(body, status), SendOutcome::Unknown), "{status}");
             }
         }
     }
@@ -259,7 +277,7 @@ mod tests {
     #[test]
     fn an_acceptance_is_whatsapps_or_none() {
         let id = |body: &[u8]| match accepted(body) {
-            Outcome::Accepted { message_id } => Some(message_id),
+            SendOutcome::Accepted { message_id } => Some(message_id),
             _ => None,
         };
         assert_eq!(id(br#"{"messages": [{"id": "wamid.A"}]}"#), Some(Some("wamid.A".to_owned())));
@@ -270,7 +288,7 @@ mod tests {
     #[test]
     fn limits_and_troubles_concern_all_messages_of_a_channel_but_one_persons_limit_does_not() {
         for (code, concerns) in [(130_429, true), (131_016, true), (80_007, true), (131_056, false), (131_026, false)] {
-            let Outcome::Refused(failure) = refused(error(code).as_bytes(), 400) else { panic!("{code}") };
+            let SendOutcome::Refused(failure) = refused(error(code).as_bytes(), 400) else { panic!("{code}") };
             assert_eq!(failure.concerns_channel, concerns, "{code}");
         }
     }
@@ -278,8 +296,8 @@ mod tests {
     #[test]
     fn a_customer_without_a_number_is_written_to_by_id() {
         let json = |recipient| serde_json::to_value(recipient).unwrap();
-        assert_eq!(json(Recipient::To("+14155550123"))["to"], "+14155550123");
-        assert_eq!(json(Recipient::Recipient("US.1"))["recipient"], "US.1");
+        assert_eq!(json(MessageRecipient::To("+14155550123"))["to"], "+14155550123");
+        assert_eq!(json(MessageRecipient::Recipient("US.1"))["recipient"], "US.1");
     }
 
     /// A Graph API that answers every message with this and tells each connection and message. After half an answer, or
@@ -311,9 +329,16 @@ mod tests {
         (Graph::new(&url, "v25.0"), seen)
     }
 
-    async fn send(connections: &Connections) -> Outcome {
+    async fn send(connections: &Connections) -> SendOutcome {
         let (channel, callback) = ("106".parse().unwrap(), "consent1 +14155550123 5 x".parse().unwrap());
-        connections.send(&channel, "token", "+14155550123", "Done.", &callback).await
+        let message = OutgoingMessage {
+            channel: &channel,
+            access_token: "token",
+            to: "+14155550123",
+            text: "Done.",
+            callback: &callback,
+        };
+        connections.send(&message).await
     }
 
     fn all(seen: &mut UnboundedReceiver<&'static str>) -> Vec<&'static str> {
@@ -328,7 +353,7 @@ mod tests {
         for _ in 0..2 {
             let connections = graph.connections();
             for _ in 0..2 {
-                assert!(matches!(send(&connections).await, Outcome::Accepted { message_id: None }));
+                assert!(matches!(send(&connections).await, SendOutcome::Accepted { message_id: None }));
             }
         }
         assert_eq!(all(&mut seen), ["connection", "message", "message"].repeat(2));
@@ -337,7 +362,7 @@ mod tests {
     #[tokio::test]
     async fn a_redirect_is_not_followed() {
         let (graph, mut seen) = server("HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n").await;
-        assert!(matches!(send(&graph.connections()).await, Outcome::Refused(failure) if !failure.lasting));
+        assert!(matches!(send(&graph.connections()).await, SendOutcome::Refused(failure) if !failure.lasting));
         assert_eq!(all(&mut seen), ["connection", "message"]);
     }
 
@@ -346,11 +371,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let graph = Graph::new(&format!("http://{}", listener.local_addr().unwrap()), "v25.0");
         drop(listener);
-        assert!(matches!(send(&graph.connections()).await, Outcome::Refused(failure) if !failure.lasting));
+        assert!(matches!(send(&graph.connections()).await, SendOutcome::Refused(failure) if !failure.lasting));
         // No name, no address, no TLS.
         for url in ["http://graph.invalid", "https://127.0.0.1:1"] {
             let outcome = send(&Graph::new(url, "v25.0").connections()).await;
-            assert!(matches!(outcome, Outcome::Refused(failure) if !failure.lasting), "{url}");
+            assert!(matches!(outcome, SendOutcome::Refused(failure) if !failure.lasting), "{url}");
         }
     }
 
@@ -358,7 +383,7 @@ mod tests {
     async fn a_connection_that_ends_after_the_message_was_written_tells_nothing() {
         for answer in ["", "HTTP/1.1 200 OK\r\ncontent-le"] {
             let (graph, mut seen) = server(answer).await;
-            assert!(matches!(send(&graph.connections()).await, Outcome::Unknown));
+            assert!(matches!(send(&graph.connections()).await, SendOutcome::Unknown));
             assert_eq!(all(&mut seen), ["connection", "message"]);
         }
     }

@@ -23,9 +23,9 @@ use serde_json::value::RawValue;
 use graph::Connections;
 pub use graph::Graph;
 
-/// What sends confirmations.
+/// The sender of confirmations.
 #[derive(Clone, Debug)]
-pub struct Confirmation {
+pub struct ConfirmationSender {
     store: Store,
     secrets: Secrets,
     graph: Graph,
@@ -53,7 +53,7 @@ impl From<ConfirmationError> for Diagnostic {
     }
 }
 
-impl Confirmation {
+impl ConfirmationSender {
     /// A sender of confirmations.
     #[must_use]
     pub fn new(store: Store, secrets: Secrets, graph: Graph, clock: Clock) -> Self {
@@ -67,11 +67,11 @@ impl Confirmation {
     /// named in the answer, so that the stream brings it again.
     pub async fn handle(&self, event: Box<RawValue>) -> Result<DynamoDbEventResponse, ConfirmationError> {
         #[derive(serde::Deserialize)]
-        struct Shape<'a> {
+        struct InvocationShape<'a> {
             #[serde(rename = "Records", borrow)]
             records: Option<&'a RawValue>,
         }
-        let shape: Shape = serde_json::from_str(event.get()).map_err(|_| ConfirmationError::InvalidEvent)?;
+        let shape: InvocationShape = serde_json::from_str(event.get()).map_err(|_| ConfirmationError::InvalidEvent)?;
         if shape.records.is_none() {
             return self.sweep().await.map(|()| DynamoDbEventResponse::default());
         }
@@ -105,5 +105,5 @@ impl Confirmation {
 }
 
 fn log_failure(error: &StoreError) {
-    count!(error, Metric::StoreUnavailable, %error, "a confirmation has to wait");
+    count!(error, Metric::StoreUnavailable, %error, "confirmation postponed: table unavailable");
 }

@@ -1,6 +1,6 @@
 //! Starts the sending of confirmations as a Lambda function.
 
-use confirmation::{Confirmation, Graph};
+use confirmation::{ConfirmationSender, Graph};
 use consent::clock::Clock;
 use consent::secrets::Secrets;
 use consent::store::Store;
@@ -14,6 +14,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let store = Store::new(aws::dynamodb(&config), std::env::var("TABLE_NAME")?);
     let secrets = Secrets::new(aws::secrets_manager(&config), std::env::var("META_SECRET_ID")?.parse()?);
     let graph = Graph::new(&std::env::var("GRAPH_URL")?, &std::env::var("GRAPH_VERSION")?);
-    let confirmation = Confirmation::new(store, secrets, graph, Clock::system());
+    let confirmation = ConfirmationSender::new(store, secrets, graph, Clock::system());
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| confirmation.handle(event.payload).await)).await
 }

@@ -14,24 +14,24 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::delivery::Sign;
 use crate::turns::Turns;
-use crate::{Confirmation, ConfirmationError, log_failure};
+use crate::{ConfirmationError, ConfirmationSender, log_failure};
 
 /// Confirmations that are sent at a time.
 pub(crate) const AT_ONCE: usize = 32;
 
-/// What a look at the whole outbox found.
+/// The result of a look at the whole outbox.
 #[derive(Debug, Default)]
 struct Seen {
-    /// How many items are due, those that can't be read included.
+    /// Items that are due, those that can't be read included.
     due: usize,
-    /// When the most overdue of them was due.
+    /// The time at which the most overdue of them was due.
     oldest: Option<Time>,
-    /// Why items, or what is left of a shard, can't be read.
+    /// Errors of items that can't be read.
     unreadable: Vec<StoreError>,
     unread: Option<StoreError>,
 }
 
-impl Confirmation {
+impl ConfirmationSender {
     /// Sends what is due, of every shard. A shard or an item that can't be read holds up no other.
     pub(crate) async fn sweep(&self) -> Result<(), ConfirmationError> {
         let graph = &self.graph.connections();
@@ -51,7 +51,7 @@ impl Confirmation {
         }
         let age = left.oldest.map_or(Duration::ZERO, |oldest| self.clock.now().since(oldest));
         let (due, oldest_seconds) = (left.due, age.as_secs());
-        count!(info, Metric::Sweep, found, due, oldest_seconds, "the outbox was swept");
+        count!(info, Metric::Sweep, found, due, oldest_seconds, "outbox swept");
         Ok(())
     }
 
@@ -126,7 +126,7 @@ where
             Ok(None) => return,
             // Their leases run out, as if the function had died.
             Err(_) => {
-                tracing::warn!(unfinished = under_way.len(), "a sweep ran out of time");
+                tracing::warn!(unfinished = under_way.len(), "sweep ran out of time");
                 return;
             }
         }
@@ -163,13 +163,13 @@ mod tests {
     use super::testing::pending;
     use super::*;
 
-    /// How long a message takes where WhatsApp is well.
+    /// The time that a message takes where WhatsApp is well.
     const SEND: Duration = Duration::from_millis(300);
 
-    /// How long a sweep waits for the next.
+    /// The time between two sweeps.
     const MINUTE: Duration = Duration::from_mins(1);
 
-    /// What becomes of a tenant's messages.
+    /// The fate of a tenant's messages.
     #[derive(Clone, Copy)]
     enum Fate {
         Sent,
@@ -181,14 +181,14 @@ mod tests {
 
     /// An outbox, and when each message was sent.
     #[derive(Default)]
-    struct World {
+    struct FakeOutbox {
         due: RefCell<BTreeMap<usize, Pending>>,
         fates: BTreeMap<String, Fate>,
         sent: RefCell<BTreeMap<String, Vec<Instant>>>,
         attempts: RefCell<BTreeMap<String, usize>>,
     }
 
-    impl World {
+    impl FakeOutbox {
         fn with(tenants: &[(&str, usize, Fate)]) -> Self {
             let mut world = Self::default();
             for &(tenant, count, fate) in tenants {
@@ -231,7 +231,7 @@ mod tests {
             run(async |turns| self.look(turns), |pending| self.deliver(pending)).await
         }
 
-        /// When the last message of a tenant was sent, after the beginning.
+        /// The time after the beginning at which the last message of a tenant was sent.
         fn last(&self, tenant: &str, begun: Instant) -> Duration {
             self.sent.borrow()[tenant].iter().max().unwrap().duration_since(begun)
         }
@@ -246,7 +246,7 @@ mod tests {
         let names: Vec<String> = (0..10).map(|index| format!("t{index}")).collect();
         let many: Vec<_> = names.iter().map(|name| (name.as_str(), 1_000, Fate::Sent)).collect();
         for tenants in [&many[..], &[("one", 10_000, Fate::Sent)]] {
-            let (world, begun) = (World::with(tenants), Instant::now());
+            let (world, begun) = (FakeOutbox::with(tenants), Instant::now());
             let mut sweeps = 0;
             while !world.due.borrow().is_empty() {
                 tokio::time::sleep_until(begun + MINUTE * sweeps).await;
@@ -265,13 +265,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_tenant_with_a_dead_token_delays_nobody_else_by_more_than_a_round() {
         let others = [("b", 1_000, Fate::Sent), ("c", 1_000, Fate::Sent), ("d", 1, Fate::Sent)];
-        let (alone, begun) = (World::with(&others), Instant::now());
+        let (alone, begun) = (FakeOutbox::with(&others), Instant::now());
         alone.sweep().await;
         let undisturbed = ["b", "c", "d"].map(|tenant| alone.last(tenant, begun));
         for fate in [Fate::Refused, Fate::Hangs] {
             // The dead one has tens of thousands, all of them due before anybody else's.
             let tenants: Vec<_> = [("a", 20_000, fate)].into_iter().chain(others).collect();
-            let (world, begun) = (World::with(&tenants), Instant::now());
+            let (world, begun) = (FakeOutbox::with(&tenants), Instant::now());
             let (found, left) = world.sweep().await;
             for (tenant, undisturbed) in ["b", "c", "d"].into_iter().zip(undisturbed) {
                 let took = world.last(tenant, begun);
@@ -288,7 +288,7 @@ mod tests {
     async fn a_sweep_ends_in_time_whatever_hangs() {
         let names: Vec<String> = (0..200).map(|index| format!("t{index}")).collect();
         let tenants: Vec<_> = names.iter().map(|name| (name.as_str(), 100, Fate::Hangs)).collect();
-        let (world, begun) = (World::with(&tenants), Instant::now());
+        let (world, begun) = (FakeOutbox::with(&tenants), Instant::now());
         world.sweep().await;
         assert!(begun.elapsed() <= limits::SWEEP + limits::SWEEP_END, "{:?}", begun.elapsed());
         let stuck = run(
@@ -305,7 +305,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_becomes_due_during_a_sweep_is_sent_by_it() {
-        let world = World::with(&[("a", 10, Fate::Sent)]);
+        let world = FakeOutbox::with(&[("a", 10, Fate::Sent)]);
         let later = async {
             tokio::time::sleep(SEND).await;
             world.due.borrow_mut().insert(1_000, pending("a", "1", 1_000));

@@ -1,4 +1,4 @@
-//! Whose turn it is: shares among tenants what a sweep can send at a time. Pure: no input, no output, no clock.
+//! Turns: shares the capacity of a sweep among tenants and channels. Pure: no input, no output, no clock.
 //!
 //! The tenant that has the fewest messages under way is next, and of several such tenants the one whose last turn is the
 //! longest ago; so it goes round. Of its channels, the next is found in the same way.
@@ -26,7 +26,7 @@ const TROUBLES: u32 = 2;
 /// Confirmations that are due, and the order in which they are sent.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    tenants: BTreeMap<TenantId, Tenant>,
+    tenants: BTreeMap<TenantId, TenantTurns>,
     /// Items that had their turn. Each has one in a sweep: one that could not even be claimed would come round for ever.
     had: HashSet<Place>,
     /// Turns so far.
@@ -37,18 +37,18 @@ pub(crate) struct Turns {
 type Place = (Time, EventId);
 
 #[derive(Debug, Default)]
-struct Tenant {
-    channels: BTreeMap<ChannelId, Channel>,
+struct TenantTurns {
+    channels: BTreeMap<ChannelId, ChannelTurns>,
     under_way: usize,
     last_turn: u64,
 }
 
 #[derive(Debug)]
-struct Channel {
+struct ChannelTurns {
     due: BTreeMap<Place, Pending>,
     under_way: usize,
     last_turn: u64,
-    /// How many may be under way.
+    /// The most messages that may be under way.
     window: usize,
     /// Troubles in a row.
     troubles: u32,
@@ -76,9 +76,9 @@ impl Turns {
         }
     }
 
-    /// Whether somebody has something to send.
+    /// True if somebody has something to send.
     pub(crate) fn are_left(&self) -> bool {
-        self.tenants.values().any(Tenant::is_ready)
+        self.tenants.values().any(TenantTurns::is_ready)
     }
 
     /// The next item to send; none while nobody may send more at a time, or has more to send.
@@ -112,19 +112,19 @@ impl Turns {
     }
 }
 
-impl Tenant {
+impl TenantTurns {
     fn is_ready(&self) -> bool {
-        self.channels.values().any(Channel::is_ready)
+        self.channels.values().any(ChannelTurns::is_ready)
     }
 }
 
-impl Default for Channel {
+impl Default for ChannelTurns {
     fn default() -> Self {
         Self { due: BTreeMap::new(), under_way: 0, last_turn: 0, window: 1, troubles: 0 }
     }
 }
 
-impl Channel {
+impl ChannelTurns {
     fn is_ready(&self) -> bool {
         self.under_way < self.window && !self.due.is_empty()
     }

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::App;
 use crate::switch::{self, Consent};
-use change::Change;
+use change::BatchChange;
 
 /// Changes in one batch, at most.
 const MAX_CHANGES: usize = 1_000;
@@ -26,26 +26,26 @@ const MAX_CHANGES: usize = 1_000;
 /// Contacts that are written at a time.
 const AT_ONCE: usize = 16;
 
-/// What became of a batch: an answer to each change, in order.
+/// The answer to a batch: a result for each change, in order.
 #[derive(Serialize)]
-pub struct Report {
-    results: Vec<Answer>,
-    counts: Counts,
+pub struct BatchReport {
+    results: Vec<BatchResult>,
+    counts: BatchCounts,
 }
 
-/// What became of one change.
+/// The result of one change.
 #[derive(Serialize)]
-struct Answer {
+struct BatchResult {
     /// The contact's; of a change that can't be read, what was given as one.
     id: Value,
-    outcome: Outcome,
+    outcome: BatchOutcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Outcome {
+enum BatchOutcome {
     Changed,
     Unchanged,
     Refused,
@@ -53,37 +53,37 @@ enum Outcome {
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-struct Counts {
+struct BatchCounts {
     changed: usize,
     unchanged: usize,
     refused: usize,
     invalid: usize,
 }
 
-/// Something with its place in the batch.
-type Placed<T> = (usize, T);
+/// A thing with its index in the batch.
+type Indexed<T> = (usize, T);
 
 /// `POST /contacts/batch`
-pub async fn apply(State(app): State<App>, caller: Caller, body: Body) -> Result<Json<Report>, Problem> {
+pub async fn apply(State(app): State<App>, caller: Caller, body: Body) -> Result<Json<BatchReport>, Problem> {
     let changes = body.required()?.make(changes)?;
     let now = app.clock.now();
     let tenant = app.store.tenant(&caller.tenant);
 
-    let mut answers: Vec<Placed<Answer>> = Vec::with_capacity(changes.len());
-    let mut wanted: Vec<Placed<(Sighting, Change)>> = Vec::new();
-    for (place, change) in changes.into_iter().enumerate() {
-        match Change::read(change, now) {
-            Ok(change) => wanted.push((place, (change.named.sighting(), change))),
+    let mut answers: Vec<Indexed<BatchResult>> = Vec::with_capacity(changes.len());
+    let mut requests: Vec<Indexed<(Sighting, BatchChange)>> = Vec::new();
+    for (index, change) in changes.into_iter().enumerate() {
+        match BatchChange::read(change, now) {
+            Ok(change) => requests.push((index, (change.named.sighting(), change))),
             Err(invalid) => {
-                answers.push((place, Answer::new(invalid.id, Outcome::Invalid, Some(invalid.detail))));
+                answers.push((index, BatchResult::new(invalid.id, BatchOutcome::Invalid, Some(invalid.detail))));
             }
         }
     }
-    answers.extend(change_all(&tenant, &caller.actor(), wanted, now).await?);
-    answers.sort_unstable_by_key(|(place, _)| *place);
+    answers.extend(change_all(&tenant, &caller.actor(), requests, now).await?);
+    answers.sort_unstable_by_key(|(index, _)| *index);
 
-    let results: Vec<Answer> = answers.into_iter().map(|(_, answer)| answer).collect();
-    Ok(Json(Report { counts: Counts::of(&results), results }))
+    let results: Vec<BatchResult> = answers.into_iter().map(|(_, answer)| answer).collect();
+    Ok(Json(BatchReport { counts: BatchCounts::of(&results), results }))
 }
 
 fn changes(fields: &mut Fields) -> Option<Vec<Value>> {
@@ -99,12 +99,12 @@ fn changes(fields: &mut Fields) -> Option<Vec<Value>> {
 async fn change_all(
     tenant: &TenantStore,
     actor: &Actor,
-    wanted: Vec<Placed<(Sighting, Change)>>,
+    requests: Vec<Indexed<(Sighting, BatchChange)>>,
     now: Time,
-) -> Result<Vec<Placed<Answer>>, StoreError> {
-    let sightings: Vec<&Sighting> = wanted.iter().map(|(_, (sighting, _))| sighting).collect();
+) -> Result<Vec<Indexed<BatchResult>>, StoreError> {
+    let sightings: Vec<&Sighting> = requests.iter().map(|(_, (sighting, _))| sighting).collect();
     let snapshot = tenant.people(&sightings).await?;
-    let people = snapshot.by_person(wanted, |(_, (sighting, _))| sighting);
+    let people = snapshot.by_person(requests, |(_, (sighting, _))| sighting);
     let each = people
         .into_iter()
         .map(|(read_set, changes)| change_person(tenant.clone(), actor.clone(), read_set, changes, now));
@@ -118,28 +118,29 @@ async fn change_person(
     tenant: TenantStore,
     actor: Actor,
     read_set: ReadSet,
-    changes: Vec<Placed<(Sighting, Change)>>,
+    changes: Vec<Indexed<(Sighting, BatchChange)>>,
     now: Time,
-) -> Result<Vec<Placed<Answer>>, StoreError> {
+) -> Result<Vec<Indexed<BatchResult>>, StoreError> {
     let sightings: Vec<&Sighting> = changes.iter().map(|(_, (sighting, _))| sighting).collect();
     let decide = |index: usize, person: &Person| decide(&person.contact, &changes[index].1.1, &actor, now);
     let made = tenant.change_in_series(&sightings, read_set, now, decide).await?;
-    let answer = |((place, (_, change)), made): (&Placed<(Sighting, Change)>, store::ChangeOutcome<RefusedOptIn>)| {
-        let (outcome, detail) = match made {
-            store::ChangeOutcome::Made { decision, .. } => {
-                switch::report(tenant.id(), change.consent.into(), &decision);
-                (Outcome::from(decision.effect()), None)
-            }
-            store::ChangeOutcome::Refused(refusal) => (Outcome::Refused, Some(refusal.to_string())),
-            // What staff does is never a repeat: each time it is an event of its own.
-            store::ChangeOutcome::Repeat | store::ChangeOutcome::Erased => (Outcome::Unchanged, None),
+    let answer =
+        |((index, (_, change)), made): (&Indexed<(Sighting, BatchChange)>, store::ChangeOutcome<RefusedOptIn>)| {
+            let (outcome, detail) = match made {
+                store::ChangeOutcome::Made { decision, .. } => {
+                    switch::report(tenant.id(), change.consent.into(), &decision);
+                    (BatchOutcome::from(decision.effect()), None)
+                }
+                store::ChangeOutcome::Refused(refusal) => (BatchOutcome::Refused, Some(refusal.to_string())),
+                // What staff does is never a repeat: each time it is an event of its own.
+                store::ChangeOutcome::Repeat | store::ChangeOutcome::Erased => (BatchOutcome::Unchanged, None),
+            };
+            (*index, BatchResult::new(change.named.id.to_string().into(), outcome, detail))
         };
-        (*place, Answer::new(change.named.id.to_string().into(), outcome, detail))
-    };
     Ok(changes.iter().zip(made).map(answer).collect())
 }
 
-fn decide(contact: &Contact, change: &Change, actor: &Actor, now: Time) -> Result<Decision, RefusedOptIn> {
+fn decide(contact: &Contact, change: &BatchChange, actor: &Actor, now: Time) -> Result<Decision, RefusedOptIn> {
     let obtained_at = change.evidence.as_ref().map(|evidence| evidence.obtained_at);
     let counts_at = match change.consent {
         Consent::OptedIn => batch_opt_in_time(contact, obtained_at)?,
@@ -153,13 +154,13 @@ fn decide(contact: &Contact, change: &Change, actor: &Actor, now: Time) -> Resul
     Ok(decide_switch(contact, event, &change.named.profile(contact)))
 }
 
-impl Answer {
-    fn new(id: Value, outcome: Outcome, detail: Option<String>) -> Self {
+impl BatchResult {
+    fn new(id: Value, outcome: BatchOutcome, detail: Option<String>) -> Self {
         Self { id, outcome, detail }
     }
 }
 
-impl From<Effect> for Outcome {
+impl From<Effect> for BatchOutcome {
     fn from(effect: Effect) -> Self {
         match effect {
             Effect::Changed => Self::Changed,
@@ -168,15 +169,15 @@ impl From<Effect> for Outcome {
     }
 }
 
-impl Counts {
-    fn of(results: &[Answer]) -> Self {
+impl BatchCounts {
+    fn of(results: &[BatchResult]) -> Self {
         let mut counts = Self::default();
         for result in results {
             *match result.outcome {
-                Outcome::Changed => &mut counts.changed,
-                Outcome::Unchanged => &mut counts.unchanged,
-                Outcome::Refused => &mut counts.refused,
-                Outcome::Invalid => &mut counts.invalid,
+                BatchOutcome::Changed => &mut counts.changed,
+                BatchOutcome::Unchanged => &mut counts.unchanged,
+                BatchOutcome::Refused => &mut counts.refused,
+                BatchOutcome::Invalid => &mut counts.invalid,
             } += 1;
         }
         counts

@@ -23,7 +23,7 @@ pub async fn show(State(app): State<App>, caller: Caller, named: Named) -> Resul
 /// `DELETE /contacts/{id}`
 pub async fn erase(State(app): State<App>, caller: Caller, Named { id, .. }: Named) -> Result<StatusCode, Problem> {
     app.store.tenant(&caller.tenant).erase(&id, app.clock.now()).await?;
-    tracing::info!(tenant = %caller.tenant, kind = "erasure", "staff had a contact erased");
+    tracing::info!(tenant = %caller.tenant, kind = "erasure", "contact erased by staff");
     Ok(StatusCode::NO_CONTENT)
 }
 

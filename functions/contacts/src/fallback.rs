@@ -20,8 +20,8 @@ const PATHS: [(&str, &str); 10] = [
 
 /// 405 for a path that has other methods, 404 for any other.
 ///
-/// `OPTIONS` is 204 on every path: that is how a browser asks whether a page may make a request. The headers that tell it are
-/// API Gateway's, which puts them on this answer if it does not answer by itself.
+/// `OPTIONS` is 204 on every path: that is how a browser asks whether a page may make a request. The headers that tell it
+/// are API Gateway's, which puts them on this answer if it does not answer by itself.
 pub async fn refuse(method: Method, uri: Uri) -> Response {
     let methods = methods(uri.path());
     if method == Method::OPTIONS {
@@ -37,7 +37,7 @@ fn methods(path: &str) -> Option<&'static str> {
     PATHS.iter().find(|(pattern, _)| fits(pattern, path)).map(|(_, methods)| *methods)
 }
 
-/// Whether a path has the pattern's segments, any text standing for a parameter.
+/// True if a path has the pattern's segments, any text standing for a parameter.
 fn fits(pattern: &str, path: &str) -> bool {
     let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
     loop {

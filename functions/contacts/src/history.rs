@@ -1,4 +1,4 @@
-//! What happened to a contact, newest first: the proof of consent.
+//! The history of a contact, newest first: the proof of consent.
 
 use axum::Json;
 use axum::extract::State;
@@ -21,7 +21,7 @@ const MAX_LIMIT: u16 = 100;
 
 /// A page of events.
 #[derive(Serialize)]
-pub struct Page {
+pub struct HistoryView {
     events: Vec<EventView>,
     cursor: Option<String>,
 }
@@ -68,7 +68,7 @@ pub async fn page(
     caller: Caller,
     Named { id, .. }: Named,
     mut query: Query,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<HistoryView>, Problem> {
     query.only(&["limit", "cursor"]);
     let limit = query.limit(MAX_LIMIT);
     let cursor = query.text("cursor").map(str::to_owned);
@@ -81,7 +81,7 @@ pub async fn page(
     };
     let found = app.store.tenant(&caller.tenant).history(&id, before.as_ref(), limit).await?;
     let events = found.entries.into_iter().map(EventView::from).collect();
-    Ok(Json(Page { events, cursor: found.next.map(|next| cursor_for(&list, &next)) }))
+    Ok(Json(HistoryView { events, cursor: found.next.map(|next| cursor_for(&list, &next)) }))
 }
 
 fn cursor_for(list: &List, oldest: &HistoryKey) -> String {

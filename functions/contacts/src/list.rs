@@ -22,15 +22,15 @@ const MAX_LIMIT: u16 = 1_000;
 
 /// A page of contacts.
 #[derive(Serialize)]
-pub struct Page {
+pub struct ContactListView {
     contacts: Vec<ContactView>,
     cursor: Option<String>,
 }
 
 /// `GET /contacts`
-pub async fn page(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Json<Page>, Problem> {
+pub async fn page(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Json<ContactListView>, Problem> {
     query.only(&["status", "prefix", "limit", "cursor"]);
-    let filter = Filter::read(&mut query);
+    let filter = ListFilter::read(&mut query);
     let limit = query.limit(MAX_LIMIT);
     let cursor = query.text("cursor").map(str::to_owned);
     query.finish()?;
@@ -45,10 +45,10 @@ pub async fn page(State(app): State<App>, caller: Caller, mut query: Query) -> R
     let (settings, found) =
         tokio::try_join!(tenant.settings(), tenant.contacts(&from, &filter.prefix, limit.into(), wanted))?;
     let contacts = found.contacts.into_iter().map(|(id, contact)| ContactView::new(id, contact, settings.as_ref()));
-    Ok(Json(Page { contacts: contacts.collect(), cursor: found.next.map(|next| cursor_for(&list, &next)) }))
+    Ok(Json(ContactListView { contacts: contacts.collect(), cursor: found.next.map(|next| cursor_for(&list, &next)) }))
 }
 
-/// What a contact must be like to be shown: a status, a restriction of its own, or an opt-out that was not heeded.
+/// The query parameter `status`: a status, a restriction of its own, or an opt-out that staff did not know of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Shown {
@@ -64,14 +64,14 @@ impl Shown {
     const WORDS: &str = "`unknown`, `opted_in`, `opted_out`, `blocked`, `provider_stopped` or `unheeded`";
 }
 
-/// Which contacts to show.
+/// The filter of a list.
 #[derive(Debug, PartialEq, Eq)]
-struct Filter {
+struct ListFilter {
     shown: Option<Shown>,
     prefix: String,
 }
 
-impl Filter {
+impl ListFilter {
     fn read(query: &mut Query) -> Self {
         let shown = query.word("status", Shown::WORDS);
         let prefix = query.text("prefix").map(prefix).unwrap_or_default();
@@ -115,8 +115,8 @@ fn cursor_for(list: &List, position: &ListPosition) -> String {
     list.cursor([&position.shard.to_string(), after])
 }
 
-/// How the ids begin that somebody looks for. In a query an unencoded `+` is a space, and people leave it out as well. A
-/// number that is complete is looked for in the one form in which it is kept.
+/// The beginning of the ids that a user looks for. In a query an unencoded `+` is a space, and people leave it out as well.
+/// A number that is complete is looked for in the one form in which it is kept.
 fn prefix(text: &str) -> String {
     if text.trim_start().starts_with(char::is_alphabetic) {
         return text.trim().to_owned();
@@ -155,13 +155,13 @@ mod tests {
 
     #[test]
     fn no_prefix_finds_every_id() {
-        assert_eq!(Filter::read(&mut query(&[("prefix", "")])), Filter { shown: None, prefix: String::new() });
+        assert_eq!(ListFilter::read(&mut query(&[("prefix", "")])), ListFilter { shown: None, prefix: String::new() });
     }
 
     #[test]
     fn a_status_that_is_none_and_an_endless_prefix_are_refused_by_name() {
         let mut query = query(&[("status", "erased"), ("prefix", &"A".repeat(136))]);
-        Filter::read(&mut query);
+        ListFilter::read(&mut query);
         let errors = query.finish().unwrap_err();
         let named: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(named, ["status", "prefix"]);
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_cursor_leads_on_in_its_own_list_only() {
-        let filter = |status| Filter::read(&mut query(&[("status", status), ("prefix", "+1")]));
+        let filter = |status| ListFilter::read(&mut query(&[("status", status), ("prefix", "+1")]));
         let tenant: TenantId = "demo".parse().unwrap();
         let opted_out = filter("opted_out");
         let list = opted_out.list(&tenant);
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_cursor_to_where_nothing_of_the_list_can_be_is_refused() {
-        let filter = Filter { shown: None, prefix: "+1".to_owned() };
+        let filter = ListFilter { shown: None, prefix: "+1".to_owned() };
         let list = filter.list(&"demo".parse().unwrap());
         for position in [["3", "+4915155550123"], ["x", ""], ["3", "nobody"]] {
             assert_eq!(filter.position(&list, &list.cursor(position)), None, "{position:?}");

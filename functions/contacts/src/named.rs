@@ -1,4 +1,4 @@
-//! Somebody, as a path or a change names them.
+//! A contact as a path or a change names it.
 
 use std::str::FromStr;
 
@@ -21,12 +21,12 @@ pub struct Named {
 }
 
 impl Named {
-    /// Whoever the id leads to.
+    /// The sighting of the id, without a time of its own.
     pub fn sighting(&self) -> Sighting {
         Sighting::of(self.id.clone())
     }
 
-    /// What to keep of the person beside the key. A number that a message came from stays: confirmations go there.
+    /// The profile to keep of the person. A number that a message came from stays: confirmations go there.
     pub fn profile(&self, contact: &Contact) -> Profile {
         Profile { phone: self.phone.clone().filter(|_| contact.phone.is_none()), name: None }
     }

@@ -45,7 +45,7 @@ impl Query {
         word
     }
 
-    /// How many entries the page may have, up to `most`.
+    /// The parameter `limit`: the entries that a page may have, 1 to `most`.
     pub fn limit(&mut self, most: u16) -> u16 {
         let Some(text) = self.text("limit") else { return DEFAULT_LIMIT };
         let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));

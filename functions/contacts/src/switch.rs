@@ -18,7 +18,7 @@ use crate::{App, contact};
 /// Characters of a note, at most.
 const MAX_NOTE: usize = 1_000;
 
-/// What a contact is switched to.
+/// The consent that staff switches a contact to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Consent {
@@ -44,7 +44,7 @@ impl From<Consent> for Kind {
     }
 }
 
-/// What staff wants of a contact.
+/// A change that staff asks for.
 struct Switch {
     kind: Kind,
     note: Option<String>,
@@ -98,7 +98,7 @@ pub fn event(kind: Kind, source: Source, by: Actor, received_at: Time) -> Event 
 
 /// Says what a change of staff's came to.
 pub fn report(tenant: &TenantId, kind: Kind, decision: &Decision) {
-    tracing::info!(tenant = %tenant, ?kind, effect = ?decision.effect(), "staff changed a contact");
+    tracing::info!(tenant = %tenant, ?kind, effect = ?decision.effect(), "contact changed by staff");
 }
 
 fn note(fields: &mut Fields) -> Option<String> {

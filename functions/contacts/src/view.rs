@@ -11,13 +11,13 @@ use serde::Serialize;
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum ContactView {
-    /// Somebody.
+    /// A contact.
     Person(Box<PersonView>),
-    /// Somebody who was erased: nothing but what stands.
+    /// A contact that was erased: its state alone.
     Erased(ErasedView),
 }
 
-/// All that is known of somebody.
+/// All fields of a contact.
 #[derive(Clone, Debug, Serialize)]
 pub struct PersonView {
     id: ContactId,
@@ -33,7 +33,7 @@ pub struct PersonView {
     can_receive: CanReceive,
 }
 
-/// What stands about somebody who was erased.
+/// The state of a contact that was erased.
 #[derive(Clone, Debug, Serialize)]
 pub struct ErasedView {
     id: ContactId,
@@ -43,7 +43,7 @@ pub struct ErasedView {
     can_receive: CanReceive,
 }
 
-/// Which messages may go to a contact.
+/// The categories of messages that may go to a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 pub struct CanReceive {

@@ -1,4 +1,4 @@
-//! What is refused before the table is asked: requests without a tenant, paths and methods that are none, and requests that
+//! Refusals before the table is asked: requests without a tenant, unknown paths and methods, and requests that
 //! the function would read as others than API Gateway checked.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]

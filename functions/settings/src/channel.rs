@@ -42,7 +42,7 @@ pub async fn register(
         }
         Err(RegisterError::Store(error)) => return Err(error.into()),
     }
-    tracing::info!(tenant = %channel.tenant, channel = %id, "a channel was registered");
+    tracing::info!(tenant = %channel.tenant, channel = %id, "channel registered");
     Ok(Json(ChannelView {
         phone_number_id: id.into(),
         tenant_id: channel.tenant.into(),
@@ -61,7 +61,7 @@ pub async fn release(
     let id: ChannelId =
         id.parse().map_err(|error: InvalidChannelId| Problem::field("phone_number_id", error.to_string()))?;
     app.store.release_channel(&id, app.clock.now()).await?;
-    tracing::info!(channel = %id, "a channel was taken back");
+    tracing::info!(channel = %id, "channel released");
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,4 +1,4 @@
-//! What a tenant decides for itself, a place to try its keywords, and the channels of the platform.
+//! The API of a tenant's settings, with a tester for its keywords, and of the channels of the platform.
 
 mod channel;
 mod draft;

@@ -58,7 +58,7 @@ pub async fn save(
         Err(stale @ SaveError::Stale { .. }) => return Err(version::stale(&stale.to_string())),
         Err(SaveError::Store(error)) => return Err(error.into()),
     };
-    tracing::info!(tenant = %tenant.id(), version = saved.version, "settings were saved");
+    tracing::info!(tenant = %tenant.id(), version = saved.version, "settings saved");
     let receipt = Receipt {
         message: "Opt-In/Out settings saved successfully",
         warnings: settings.warnings(),

@@ -1,4 +1,4 @@
-//! A keyword tester: what a text would come to if a customer sent it.
+//! The keyword tester: the reading of a text as if a customer had sent it.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,10 +13,10 @@ use crate::{App, draft};
 /// Bytes of a folded text that are shown, at most.
 const SHOWN_BYTES: usize = 1024;
 
-/// What a text would come to.
+/// The reading of a text as if a customer had sent it.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Verdict {
-    outcome: Outcome,
+pub struct Reading {
+    outcome: ReadingOutcome,
     keyword: Option<String>,
     folded: String,
     reply: Option<String>,
@@ -25,7 +25,7 @@ pub struct Verdict {
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Outcome {
+enum ReadingOutcome {
     OptOut,
     OptIn,
     None,
@@ -46,7 +46,7 @@ impl Trial {
 }
 
 /// `POST /settings/test`
-pub async fn test(State(app): State<App>, caller: Caller, body: Body) -> Result<Json<Verdict>, Problem> {
+pub async fn test(State(app): State<App>, caller: Caller, body: Body) -> Result<Json<Reading>, Problem> {
     let Trial { text, settings } = body.required()?.make(Trial::read)?;
     let settings = match settings {
         Some(settings) => settings,
@@ -55,14 +55,14 @@ pub async fn test(State(app): State<App>, caller: Caller, body: Body) -> Result<
     Ok(Json(verdict(&settings, &text)))
 }
 
-fn verdict(settings: &Settings, text: &str) -> Verdict {
+fn verdict(settings: &Settings, text: &str) -> Reading {
     let candidate = Candidate::new(text);
     let matched = settings.judge(&candidate).filter(|_| settings.enabled());
-    Verdict {
+    Reading {
         outcome: match matched.map(|matched| matched.intent) {
-            Some(Intent::OptOut) => Outcome::OptOut,
-            Some(Intent::OptIn) => Outcome::OptIn,
-            None => Outcome::None,
+            Some(Intent::OptOut) => ReadingOutcome::OptOut,
+            Some(Intent::OptIn) => ReadingOutcome::OptIn,
+            None => ReadingOutcome::None,
         },
         keyword: matched.map(|matched| matched.keyword.to_string()),
         folded: cut(&fold(text), SHOWN_BYTES).to_owned(),
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_keyword_is_told_with_its_reply() {
         let verdict = verdict(&settings(true), " *Stop!* 🛑");
-        assert_eq!(verdict.outcome, Outcome::OptOut);
+        assert_eq!(verdict.outcome, ReadingOutcome::OptOut);
         assert_eq!(verdict.keyword.as_deref(), Some("STOP"));
         assert_eq!(verdict.folded, "stop");
         assert_eq!(verdict.reply.as_deref(), Some("Done."));
@@ -100,14 +100,17 @@ mod tests {
     #[test]
     fn an_empty_text_is_no_reply() {
         let verdict = verdict(&settings(true), "start");
-        assert_eq!((verdict.outcome, verdict.reply), (Outcome::OptIn, None));
+        assert_eq!((verdict.outcome, verdict.reply), (ReadingOutcome::OptIn, None));
     }
 
     #[test]
     fn a_text_that_cannot_be_a_keyword_comes_to_nothing() {
         for (text, folded) in [("🛑", ""), ("Please don't stop", "please don't stop")] {
             let verdict = verdict(&settings(true), text);
-            assert_eq!((verdict.outcome, verdict.keyword, verdict.folded.as_str()), (Outcome::None, None, folded));
+            assert_eq!(
+                (verdict.outcome, verdict.keyword, verdict.folded.as_str()),
+                (ReadingOutcome::None, None, folded)
+            );
         }
         assert_eq!(verdict(&settings(true), &"é".repeat(5_000)).folded.len(), SHOWN_BYTES);
     }
@@ -115,7 +118,7 @@ mod tests {
     #[test]
     fn while_keywords_are_switched_off_nothing_is_heard_and_a_warning_says_so() {
         let verdict = verdict(&settings(false), "STOP");
-        assert_eq!((verdict.outcome, verdict.keyword, verdict.reply), (Outcome::None, None, None));
+        assert_eq!((verdict.outcome, verdict.keyword, verdict.reply), (ReadingOutcome::None, None, None));
         assert!(verdict.warnings.iter().any(|warning| warning.contains("switched off")));
     }
 }

@@ -9,8 +9,8 @@ pub fn etag(version: u64) -> [(header::HeaderName, String); 1] {
     [(header::ETAG, format!("\"{version}\""))]
 }
 
-/// What a caller believes to replace, by its header `If-Match`. A tag that we never gave, a weak one included, is no
-/// version that the settings could have.
+/// The version that a caller believes to replace, by its header `If-Match`. A tag that we never gave, a weak one included,
+/// is no version that the settings could have.
 pub fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
     let mut tags = headers.get_all(header::IF_MATCH).iter();
     match (tags.next().map(HeaderValue::as_bytes), tags.next()) {

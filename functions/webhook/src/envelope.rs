@@ -8,23 +8,23 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// A body whose characters are whole.
-pub struct Body<'a>(Cow<'a, str>);
+pub struct BodyText<'a>(Cow<'a, str>);
 
 /// The changes of a body, and how many there are besides that can't be opened.
 #[derive(Debug, Default)]
-pub struct Changes<'a> {
-    /// Those that can.
-    pub opened: Vec<Change<'a>>,
+pub struct EnvelopeChanges<'a> {
+    /// The changes that can be opened.
+    pub opened: Vec<EnvelopeChange<'a>>,
     /// The number of parts that can't.
     pub unread: usize,
 }
 
-/// What one change of a body brings, each part of it still closed.
+/// One change of a body, each part of it still closed.
 #[derive(Debug)]
-pub struct Change<'a> {
-    /// What kind of updates it brings.
+pub struct EnvelopeChange<'a> {
+    /// The kind of its updates, for example `messages`.
     pub field: String,
-    /// What it brings.
+    /// The layer with its updates.
     pub value: Layer<'a>,
 }
 
@@ -32,7 +32,7 @@ pub struct Change<'a> {
 #[derive(Debug, Default)]
 pub struct Layer<'a>(HashMap<String, &'a RawValue>);
 
-impl<'a> Body<'a> {
+impl<'a> BodyText<'a> {
     /// Takes the bytes of a body. Whatever is no whole character is replaced.
     pub fn new(bytes: &'a [u8]) -> Self {
         match String::from_utf8_lossy(bytes) {
@@ -45,9 +45,9 @@ impl<'a> Body<'a> {
     ///
     /// # Errors
     /// It is no JSON.
-    pub fn open(&self) -> Result<Changes<'_>, serde_json::Error> {
+    pub fn open(&self) -> Result<EnvelopeChanges<'_>, serde_json::Error> {
         let body: &RawValue = serde_json::from_str(&self.0)?;
-        let mut changes = Changes::default();
+        let mut changes = EnvelopeChanges::default();
         let Some(envelope) = Layer::open(body) else { return Ok(changes) };
         for entry in envelope.closed("entry") {
             let Some(entry) = changes.layer(entry) else { continue };
@@ -55,14 +55,16 @@ impl<'a> Body<'a> {
                 let Some(change) = changes.layer(change) else { continue };
                 let field = change.field("field").and_then(|field| read(field)?.as_str().map(str::to_owned));
                 let value = change.field("value").and_then(|value| changes.layer(value));
-                changes.opened.push(Change { field: field.unwrap_or_default(), value: value.unwrap_or_default() });
+                changes
+                    .opened
+                    .push(EnvelopeChange { field: field.unwrap_or_default(), value: value.unwrap_or_default() });
             }
         }
         Ok(changes)
     }
 }
 
-impl<'a> Changes<'a> {
+impl<'a> EnvelopeChanges<'a> {
     fn layer(&mut self, closed: &'a RawValue) -> Option<Layer<'a>> {
         let layer = Layer::open(closed);
         self.unread += usize::from(layer.is_none());
@@ -70,7 +72,7 @@ impl<'a> Changes<'a> {
     }
 }
 
-impl Change<'_> {
+impl EnvelopeChange<'_> {
     /// The channel it is about.
     pub fn metadata(&self) -> Value {
         self.value.field("metadata").and_then(read).unwrap_or_default()
@@ -162,7 +164,8 @@ mod tests {
 
     #[test]
     fn one_entry_and_one_change_need_no_list() {
-        let body = Body::new(br#"{"entry": {"changes": {"field": "messages", "value": {"messages": {"id": "1"}}}}}"#);
+        let body =
+            BodyText::new(br#"{"entry": {"changes": {"field": "messages", "value": {"messages": {"id": "1"}}}}}"#);
         let changes = body.open().unwrap();
         assert_eq!(
             (changes.opened[0].field.as_str(), changes.opened[0].value.closed("messages").len()),
@@ -179,9 +182,9 @@ mod tests {
             (r#"{"entry": 7}"#, 1),
             (r#"{"entry": [{"changes": [null, 1, {"field": 2, "value": "x"}]}]}"#, 3),
         ] {
-            assert_eq!(Body::new(body.as_bytes()).open().unwrap().unread, unread, "{body}");
+            assert_eq!(BodyText::new(body.as_bytes()).open().unwrap().unread, unread, "{body}");
         }
-        assert!(Body::new(b"{").open().is_err());
+        assert!(BodyText::new(b"{").open().is_err());
     }
 
     #[test]
@@ -198,7 +201,7 @@ mod tests {
     #[test]
     fn odd_names_of_fields_and_repeated_ones_hide_nothing() {
         let body = br#"{"entry": [{"changes": [{"field": "messages", "value": {"\ud800x": 1, "messages": 1, "messages": [{}, {}]}}]}]}"#;
-        let body = Body::new(body);
+        let body = BodyText::new(body);
         assert_eq!(body.open().unwrap().opened[0].value.closed("messages").len(), 2);
     }
 }

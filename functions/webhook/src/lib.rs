@@ -29,7 +29,7 @@ use consent::secrets::{Secrets, SecretsError};
 use consent::store::{Store, StoreError};
 use serde::Deserialize;
 
-use envelope::Body;
+use envelope::BodyText;
 use signature::Signature;
 use signed_body::SignedBody;
 use updates::RedeliveryReason;
@@ -37,9 +37,9 @@ use updates::RedeliveryReason;
 /// Bytes of a body, at most. WhatsApp sends up to three million.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// What the webhook works with.
+/// The parts that the webhook works with.
 #[derive(Clone, Debug)]
-pub struct App {
+pub struct WebhookApp {
     /// The table.
     pub store: Store,
     /// The secrets of the WhatsApp apps.
@@ -59,7 +59,7 @@ pub fn ignored_channels(list: &str) -> Result<BTreeSet<ChannelId>, InvalidChanne
 }
 
 /// The webhook's routes.
-pub fn router(app: App) -> Router {
+pub fn router(app: WebhookApp) -> Router {
     Router::new()
         .route("/webhooks/whatsapp", get(handshake).post(receive))
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -71,7 +71,7 @@ pub fn router(app: App) -> Router {
 #[doc(hidden)]
 #[must_use]
 pub fn reading(body: &[u8]) -> Option<String> {
-    let body = Body::new(body);
+    let body = BodyText::new(body);
     let channels = meta::channels(&body);
     let payload = meta::payload(&body).ok()?;
     Some(format!("{channels:?} {payload:?}"))
@@ -89,7 +89,7 @@ struct Handshake {
 
 /// Proves to WhatsApp that this address is ours, by giving its challenge back.
 async fn handshake(
-    State(app): State<App>,
+    State(app): State<WebhookApp>,
     handshake: Result<Query<Handshake>, QueryRejection>,
 ) -> Result<Response, WebhookError> {
     let Ok(Query(handshake)) = handshake else { return Ok(StatusCode::FORBIDDEN.into_response()) };
@@ -103,7 +103,7 @@ async fn handshake(
 
 /// Takes a body of updates.
 async fn receive(
-    State(app): State<App>,
+    State(app): State<WebhookApp>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, WebhookError> {
@@ -113,7 +113,7 @@ async fn receive(
     let signature = signature.ok_or(WebhookError::Unsigned)?;
     let mut signed_body = SignedBody::new(&app, signature, &body, now);
     signed_body.verify().await?;
-    let payload = meta::payload(&Body::new(&body)).map_err(|_| WebhookError::NotJson)?;
+    let payload = meta::payload(&BodyText::new(&body)).map_err(|_| WebhookError::NotJson)?;
     let channels = signed_body.channels(&payload.channels, &payload.times(now)).await?;
     match updates::apply_updates(&app.store, payload, &channels, now).await? {
         None => Ok(StatusCode::OK),
@@ -146,16 +146,16 @@ impl IntoResponse for WebhookError {
             Self::Body(rejection) => Problem::new(rejection.status(), "The body is too large or broken off."),
             // Anybody can send such a request. WhatsApp signs, so only a signature that is not ours may be an opt-out.
             Self::Unsigned => {
-                count!(info, Metric::Unsigned, "a webhook without a signature");
+                count!(info, Metric::Unsigned, "webhook without a signature");
                 let detail = "The header `X-Hub-Signature-256` is missing, or not `sha256=` and 64 hex digits.";
                 Problem::new(StatusCode::UNAUTHORIZED, detail)
             }
             Self::BadSignature => {
-                count!(error, Metric::BadSignature, "a webhook signed by none of our apps");
+                count!(error, Metric::BadSignature, "webhook with an unknown signature");
                 Problem::new(StatusCode::UNAUTHORIZED, "The signature does not match the body.")
             }
             Self::NotJson => {
-                count!(error, Metric::BadUpdate, reason = "body is not JSON", "a webhook that can't be read");
+                count!(error, Metric::BadUpdate, reason = "body is not JSON", "webhook is not JSON");
                 Problem::new(StatusCode::BAD_REQUEST, "The body is not JSON.")
             }
             // Counted where it was found.
@@ -171,11 +171,11 @@ impl IntoResponse for WebhookError {
                 "Updates on a channel of another app were not carried out. Send them again, signed by that app.",
             ),
             Self::Secrets(error) => {
-                count!(error, Metric::SecretsUnavailable, %error, "a webhook could not be checked");
+                count!(error, Metric::SecretsUnavailable, %error, "webhook signature not checked: secret unavailable");
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Nothing was changed. Send it again.")
             }
             Self::Store(error) => {
-                count!(error, Metric::StoreUnavailable, %error, "a webhook could not be carried out");
+                count!(error, Metric::StoreUnavailable, %error, "webhook not applied, or only in part");
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Not everything was carried out. Send it again.")
             }
         };

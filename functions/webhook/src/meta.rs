@@ -1,4 +1,4 @@
-//! WhatsApp's JSON, which ends here: what comes out is in our own words.
+//! WhatsApp's JSON, read into the project's own types. No other module knows its shapes.
 //!
 //! WhatsApp adds fields, types and whole kinds of updates at any time, leaves out others, and writes numbers as text or
 //! not. So nothing is demanded of a body but what is needed to understand one update, and an update that can't be
@@ -16,8 +16,8 @@ use consent::time::Time;
 use consent::whatsapp_error::STOPPED_MARKETING;
 use serde_json::Value;
 
-use crate::envelope::{self, Body, Change, Layer};
-use crate::sender::{Named, own_number, sender, text};
+use crate::envelope::{self, BodyText, EnvelopeChange, Layer};
+use crate::sender::{IdFields, NamedIds, own_number, sender, text};
 use crate::words::{is_malformed, texts};
 
 pub use crate::sender::Sender;
@@ -30,13 +30,13 @@ pub struct Update {
     pub channel: ChannelId,
     /// Its id.
     pub id: EventId,
-    /// Whether that is WhatsApp's, and not made of all that it says.
+    /// True if the id is WhatsApp's, and not a hash of the update.
     pub has_own_id: bool,
-    /// When it happened, in whole seconds since 1970; none if that is missing or can't be read.
+    /// The update's own time, in whole seconds since 1970; none if that is missing or can't be read.
     pub seconds: Option<i64>,
-    /// Whose it is; none if that can't be told.
+    /// The sender; none if that can't be told.
     pub sender: Option<Sender>,
-    /// What it says.
+    /// The content.
     pub content: Content,
 }
 
@@ -47,19 +47,19 @@ impl Update {
     }
 }
 
-/// What an update says.
+/// The content of an update.
 #[derive(Debug)]
 pub enum Content {
     /// The texts of a message that may be a keyword.
     Words(Vec<MessageText>),
-    /// What the customer did with WhatsApp's own control.
+    /// A use of WhatsApp's own control.
     Control(Intent),
     /// The ids that the customer has from now on.
     Moved(Ids),
 }
 
 impl Content {
-    /// Whether it is an opt-out whatever a tenant's keywords are.
+    /// True if it is an opt-out whatever a tenant's keywords are.
     pub fn is_opt_out(&self) -> bool {
         match self {
             Self::Words(texts) => texts.iter().any(|texts| texts.candidate.is_reserved_opt_out()),
@@ -69,18 +69,18 @@ impl Content {
     }
 }
 
-/// What a body holds that matters.
+/// The parts of a body that matter.
 #[derive(Debug, Default)]
 pub struct Payload {
-    /// Those from which a change of consent may come, in the order of the body.
+    /// Updates from which a change of consent may come, in the order of the body.
     pub updates: Vec<Update>,
-    /// What became of confirmations, with the channels that they were sent from.
+    /// Delivery reports of confirmations, with the channels that those were sent from.
     pub reports: Vec<(ChannelId, Callback, DeliveryReport)>,
     /// The channels of all those, and of all other messages.
     pub channels: BTreeSet<ChannelId>,
     /// Updates that can't be understood, each by what is wrong with it.
     pub bad: Vec<&'static str>,
-    /// Those among them that are opt-outs to anybody.
+    /// Updates among the bad ones that are opt-outs whatever the tenant, each by what is wrong with it.
     pub lost_opt_outs: Vec<&'static str>,
 }
 
@@ -101,14 +101,14 @@ pub fn sent_at(callback: &Callback, now: Time) -> Time {
 /// Bytes of an error's title that are kept, at most.
 const TITLE_BYTES: usize = 256;
 
-/// What is wrong with a part of a body that should hold updates and can't be opened.
+/// The fault of a part of a body that should hold updates and can't be opened.
 const NO_OBJECT: &str = "part of a body that is no JSON object";
 
-/// What a body holds that matters.
+/// The parts of a body that matter.
 ///
 /// # Errors
 /// It is no JSON.
-pub fn payload(body: &Body) -> Result<Payload, serde_json::Error> {
+pub fn payload(body: &BodyText) -> Result<Payload, serde_json::Error> {
     let mut payload = Payload::default();
     let changes = body.open()?;
     payload.bad.extend(std::iter::repeat_n(NO_OBJECT, changes.unread));
@@ -135,10 +135,17 @@ pub fn payload(body: &Body) -> Result<Payload, serde_json::Error> {
 }
 
 /// Every channel that a body names: all that may be read of it before its signature holds.
-pub fn channels(body: &Body) -> Vec<ChannelId> {
+pub fn channels(body: &BodyText) -> Vec<ChannelId> {
     let changes = body.open().unwrap_or_default();
     let channels: BTreeSet<ChannelId> = changes.opened.iter().filter_map(channel).collect();
     channels.into_iter().collect()
+}
+
+/// A change of user id, by the fields that name the customer.
+struct UserIdChange<'a> {
+    number: Option<&'a Value>,
+    old: Option<&'a Value>,
+    new: Option<&'a Value>,
 }
 
 /// Reads the updates of one change.
@@ -171,7 +178,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What customers said, and what became of the messages to them.
+    /// Messages of customers, and statuses of the messages to them.
     fn conversation(&mut self, layer: &Layer) {
         self.read(layer, "messages", Reader::message);
         self.read(layer, "statuses", Reader::status);
@@ -180,7 +187,7 @@ impl Reader<'_> {
     /// A message: words that may be a keyword, a change of number or user id, or the older form of WhatsApp's own control.
     fn message(&mut self, message: &Value) {
         self.payload.channels.extend(self.channel.clone());
-        let from = Named::read(message.get("from"), None).phone.as_ref().map(ContactId::from);
+        let from = NamedIds::of(message, ["from", ""]).phone.as_ref().map(ContactId::from);
         if from.is_some() && from == self.own_number {
             return;
         }
@@ -205,11 +212,11 @@ impl Reader<'_> {
     /// where there is a number.
     fn changed_number(&mut self, message: &Value) {
         let number = ["/system/wa_id", "/system/new_wa_id"].iter().find_map(|place| message.pointer(place));
-        let new = Named::read(number, message.pointer("/system/user_id"));
+        let new = NamedIds::read(IdFields { number, user_id: message.pointer("/system/user_id") });
         let Some(ids) = new.ids() else {
             return self.payload.bad.push("change of number without the new number");
         };
-        let old = Named::read(message.get("from"), message.get("from_user_id")).number_or_user();
+        let old = NamedIds::of(message, ["from", "from_user_id"]).number_or_user();
         let sender = old.sender(None).map(|mut sender| {
             if let Some(number) = &new.phone {
                 sender.profile.phone = Some(number.digits().to_owned());
@@ -222,22 +229,23 @@ impl Reader<'_> {
     /// A change of user id.
     fn changed_user_id(&mut self, message: &Value) {
         let [new, old] = ["/system/user_id", "/system/previous_user_id"].map(|place| message.pointer(place));
-        self.renamed(message, message.get("from"), old, new);
+        self.renamed(message, &UserIdChange { number: message.get("from"), old, new });
     }
 
     /// A change of user id, in the form that has a field of its own.
     fn user_id_update(&mut self, update: &Value) {
         let [new, old] = ["/user_id/current", "/user_id/previous"].map(|place| update.pointer(place));
-        self.renamed(update, update.get("wa_id"), old, new);
+        self.renamed(update, &UserIdChange { number: update.get("wa_id"), old, new });
     }
 
     /// A change of user id is told by the old one; a number says who it is where that one is missing.
-    fn renamed(&mut self, update: &Value, number: Option<&Value>, old: Option<&Value>, new: Option<&Value>) {
-        let Some(ids) = Named::read(None, new).ids() else {
+    fn renamed(&mut self, update: &Value, change: &UserIdChange) {
+        let &UserIdChange { number, old, new } = change;
+        let Some(ids) = NamedIds::read(IdFields { number: None, user_id: new }).ids() else {
             return self.payload.bad.push("change of user id without the new user id");
         };
-        let old = Some(Named::read(None, old)).filter(|old| old.ids().is_some());
-        let sender = old.unwrap_or_else(|| Named::read(number, None)).sender(None);
+        let old = Some(NamedIds::read(IdFields { number: None, user_id: old })).filter(|old| old.ids().is_some());
+        let sender = old.unwrap_or_else(|| NamedIds::read(IdFields { number, user_id: None })).sender(None);
         self.add(update, id(update, ""), sender, Content::Moved(ids));
     }
 
@@ -282,11 +290,11 @@ impl Reader<'_> {
         }
     }
 
-    fn add(&mut self, update: &Value, id: Id, sender: Option<Sender>, content: Content) {
+    fn add(&mut self, update: &Value, id: UpdateId, sender: Option<Sender>, content: Content) {
         match &self.channel {
             Some(channel) => {
                 self.payload.channels.insert(channel.clone());
-                let has_own_id = matches!(id, Id::Own(_));
+                let has_own_id = matches!(id, UpdateId::Own(_));
                 let id = id.among(channel, sender.as_ref());
                 let seconds = update.get("timestamp").and_then(seconds);
                 let channel = channel.clone();
@@ -299,7 +307,7 @@ impl Reader<'_> {
     }
 }
 
-/// What a customer did with WhatsApp's own control, if that is known.
+/// The intent of a use of WhatsApp's own control, if it is known.
 fn intent(value: &Value) -> Option<Intent> {
     match value {
         Value::String(word) => match word.trim().to_ascii_lowercase().as_str() {
@@ -314,7 +322,7 @@ fn intent(value: &Value) -> Option<Intent> {
     }
 }
 
-/// Whether a category of messages is that of marketing.
+/// True if a category of messages is that of marketing.
 fn is_marketing(category: &Value) -> bool {
     category.as_str().is_some_and(|category| category.trim().eq_ignore_ascii_case("marketing_messages"))
 }
@@ -330,11 +338,11 @@ fn recipient(status: &Value) -> [&'static str; 2] {
     IN_GROUP.into_iter().find(is_named).unwrap_or(["recipient_id", "recipient_user_id"])
 }
 
-fn channel(change: &Change) -> Option<ChannelId> {
+fn channel(change: &EnvelopeChange) -> Option<ChannelId> {
     text(change.metadata().get("phone_number_id")?)?.parse().ok()
 }
 
-/// What a status tells of a message.
+/// The delivery report that a status is, if it is one.
 fn report(status: &Value) -> Option<DeliveryReport> {
     match status.get("status")?.as_str()? {
         "sent" | "delivered" | "read" | "played" => Some(DeliveryReport::Sent { message_id: text_at(status, "/id") }),
@@ -347,21 +355,21 @@ fn report(status: &Value) -> Option<DeliveryReport> {
     }
 }
 
-/// What makes an update's id: its own, or, where it has none, all that it says.
-enum Id {
+/// The source of an update's id: its own or, where it has none, all of its JSON.
+enum UpdateId {
     Own(String),
     Content(String),
 }
 
 /// The id of an update; `prefix` tells it from another update about the same message.
-fn id(update: &Value, prefix: &str) -> Id {
+fn id(update: &Value, prefix: &str) -> UpdateId {
     match update.get("id").and_then(Value::as_str) {
-        Some(id) if !id.is_empty() => Id::Own(format!("{prefix}{id}")),
-        _ => Id::Content(update.to_string()),
+        Some(id) if !id.is_empty() => UpdateId::Own(format!("{prefix}{id}")),
+        _ => UpdateId::Content(update.to_string()),
     }
 }
 
-impl Id {
+impl UpdateId {
     fn among(self, channel: &ChannelId, sender: Option<&Sender>) -> EventId {
         match self {
             Self::Own(id) => EventId::from(id),
@@ -399,7 +407,7 @@ mod tests {
     }
 
     fn only(body: &str) -> Update {
-        payload(&Body::new(body.as_bytes())).unwrap().updates.remove(0)
+        payload(&BodyText::new(body.as_bytes())).unwrap().updates.remove(0)
     }
 
     #[test]
@@ -449,7 +457,7 @@ mod tests {
     #[test]
     fn an_opt_out_on_no_channel_is_loud() {
         let body = |text: &str| json!({"entry": [{"changes": [{"field": "messages", "value": {"messages": [{"text": {"body": text}}]}}]}]});
-        let found = |text: &str| payload(&Body::new(body(text).to_string().as_bytes())).unwrap();
+        let found = |text: &str| payload(&BodyText::new(body(text).to_string().as_bytes())).unwrap();
         assert_eq!((found("Stop!").lost_opt_outs.len(), found("Stop!").bad.len()), (1, 0));
         assert_eq!((found("hello").lost_opt_outs.len(), found("hello").bad.len()), (0, 1));
     }

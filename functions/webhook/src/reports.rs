@@ -1,4 +1,4 @@
-//! What WhatsApp reports of the confirmations that were sent.
+//! Delivery reports of the confirmations that were sent.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ async fn take_note_for(
                     _ => Metric::ConfirmationReported,
                 };
                 let (tenant, event) = (tenant.id(), event.log_name());
-                count!(info, metric, %tenant, event, "the fate of a confirmation");
+                count!(info, metric, %tenant, event, "confirmation status reported");
             }
             Err(error) => outcome = Err(error),
         }

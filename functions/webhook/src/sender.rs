@@ -1,4 +1,4 @@
-//! Who an update is about, as WhatsApp names customers: by number, by user id, or by both.
+//! Senders, as WhatsApp names customers: by number, by user id, or by both.
 
 use consent::decision::Profile;
 use consent::id::{ContactId, UserId, cut};
@@ -12,27 +12,36 @@ const NAME_BYTES: usize = 256;
 /// A customer as an update names it.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    /// What it is found under.
+    /// The ids.
     pub ids: Ids,
     /// The id as received, in the form the Graph API takes.
     pub recipient: String,
-    /// What else is told of the person.
+    /// The profile that the update shows.
     pub profile: Profile,
+}
+
+/// The two fields that name a customer.
+#[derive(Clone, Copy, Debug)]
+pub struct IdFields<'a> {
+    /// The field for a phone number.
+    pub number: Option<&'a Value>,
+    /// The field for a user id.
+    pub user_id: Option<&'a Value>,
 }
 
 /// The number and the user id that two fields hold. Each field is read for what it is: either id may stand in the field of
 /// the other kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedIds {
     /// The phone number.
     pub phone: Option<Phone>,
     /// The user id.
     pub user: Option<UserId>,
 }
 
-impl Named {
+impl NamedIds {
     /// Reads a field for numbers and one for user ids. Where both hold an id of one kind, that in its own field counts.
-    pub fn read(number: Option<&Value>, user_id: Option<&Value>) -> Self {
+    pub fn read(IdFields { number, user_id }: IdFields) -> Self {
         Self {
             phone: number.and_then(phone).or_else(|| phone(user_id?)),
             user: user_id.and_then(user).or_else(|| user(number?)),
@@ -40,8 +49,8 @@ impl Named {
     }
 
     /// Reads the two fields of an object.
-    fn of(object: &Value, [number, user_id]: [&str; 2]) -> Self {
-        Self::read(object.get(number), object.get(user_id))
+    pub fn of(object: &Value, [number, user_id]: [&str; 2]) -> Self {
+        Self::read(IdFields { number: object.get(number), user_id: object.get(user_id) })
     }
 
     /// The ids, unless there are none.
@@ -73,7 +82,7 @@ impl Named {
         Some(Sender { ids, recipient, profile })
     }
 
-    /// Whether an entry of the list is about the same person.
+    /// True if an entry of the list is about the same person.
     fn is_one_of(&self, listed: &Self) -> bool {
         let id = |phone: &Option<Phone>| phone.as_ref().map(ContactId::from);
         (self.phone.is_some() && id(&self.phone) == id(&listed.phone))
@@ -88,10 +97,10 @@ impl From<ContactId> for Sender {
     }
 }
 
-/// Whose an update is: what its fields for number and user id tell; where neither does, the only customer that is named
+/// The sender of an update, by its fields for number and user id or, where neither has one, the only customer that is named
 /// beside it.
 pub fn sender<'a>(update: &Value, fields: [&str; 2], people: &'a [Value]) -> Option<Sender> {
-    let named = Named::of(update, fields);
+    let named = NamedIds::of(update, fields);
     if named.ids().is_some() {
         let own = people.iter().find(|person| named.is_one_of(&listed(person)));
         // An entry without any id can only be the sender's if it is the only one.
@@ -105,11 +114,11 @@ pub fn sender<'a>(update: &Value, fields: [&str; 2], people: &'a [Value]) -> Opt
 }
 
 /// The ids of an entry of the list beside the updates.
-fn listed(person: &Value) -> Named {
-    Named::of(person, ["wa_id", "user_id"])
+fn listed(person: &Value) -> NamedIds {
+    NamedIds::of(person, ["wa_id", "user_id"])
 }
 
-/// Whether a person is named by no id.
+/// True if a person is named by no id.
 fn is_nobody(person: &Value) -> bool {
     person.get("wa_id").is_none() && person.get("user_id").is_none()
 }
@@ -146,8 +155,10 @@ mod tests {
 
     #[test]
     fn an_id_in_its_own_field_goes_before_one_in_the_other() {
-        let named = |number: &str, user_id: &str| Named::read(Some(&json!(number)), Some(&json!(user_id)));
-        let read = |named: Named| (named.phone.map(|phone| phone.to_string()), named.user.map(String::from));
+        let named = |number: &str, user_id: &str| {
+            NamedIds::of(&json!({"number": number, "user_id": user_id}), ["number", "user_id"])
+        };
+        let read = |named: NamedIds| (named.phone.map(|phone| phone.to_string()), named.user.map(String::from));
         let (phone, user) = (Some("+14155550101".to_owned()), Some("US.1".to_owned()));
         assert_eq!(read(named("14155550101", "US.1")), (phone.clone(), user.clone()));
         assert_eq!(read(named("US.1", "14155550101")), (phone.clone(), user.clone()));

@@ -1,4 +1,4 @@
-//! Whether a body really comes from WhatsApp: HMAC-SHA256 over its raw bytes, keyed with the app's secret.
+//! Signatures of bodies by WhatsApp: HMAC-SHA256 over the raw bytes, keyed with the app's secret.
 //!
 //! <https://developers.facebook.com/docs/graph-api/webhooks/getting-started#validate-payloads>
 
@@ -20,7 +20,7 @@ impl Signature {
         Some(Self(signature))
     }
 
-    /// Whether this is what `app_secret` makes of `body`. Takes the same time for every wrong signature.
+    /// True if this is what `app_secret` makes of `body`. Takes the same time for every wrong signature.
     pub fn is_of(&self, body: &[u8], app_secret: &str) -> bool {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(app_secret.as_bytes()) else { return false };
         mac.update(body);
@@ -28,7 +28,8 @@ impl Signature {
     }
 }
 
-/// Whether a handshake brings one of the tokens that are expected. How long it takes tells nothing of them.
+/// True if a handshake brings one of the tokens that are expected. The comparison takes the same time for every wrong
+/// token.
 pub fn is_expected<'a>(token: &str, expected: impl Iterator<Item = &'a str>) -> bool {
     expected.fold(false, |found, expected| found | bool::from(expected.as_bytes().ct_eq(token.as_bytes())))
 }

@@ -1,4 +1,4 @@
-//! Whose signature a body carries, and for which channels it therefore speaks.
+//! Signed bodies: whose signature a body carries, and for which channels it therefore speaks.
 //!
 //! The secret belongs to a WhatsApp app. Most channels share one; a channel with a secret of its own counts only where
 //! that one signed too. Several secrets may be of one app, each with an access token of its own, so every update is
@@ -15,10 +15,10 @@ use consent::store::{ChannelLookup, StoreError};
 use consent::time::Time;
 use futures::{StreamExt, stream};
 
-use crate::envelope::Body;
+use crate::envelope::BodyText;
 use crate::signature::Signature;
 use crate::updates::RedeliveryReason;
-use crate::{App, WebhookError, meta};
+use crate::{WebhookApp, WebhookError, meta};
 
 /// Secrets that are fetched at a time.
 const AT_ONCE: usize = 16;
@@ -26,12 +26,12 @@ const AT_ONCE: usize = 16;
 /// Secrets of named channels that are fetched before the signature holds, at most.
 const LIKELY: usize = 2;
 
-/// How long all other secrets may take to be fetched before the signature holds. What is fetched stays remembered.
+/// The time limit for fetching all other secrets before the signature holds. Secrets that were fetched stay remembered.
 const GUESSING: Duration = Duration::from_secs(3);
 
 /// A body with its signature.
 pub struct SignedBody<'a> {
-    app: &'a App,
+    app: &'a WebhookApp,
     signature: Signature,
     body: &'a [u8],
     now: Time,
@@ -39,7 +39,7 @@ pub struct SignedBody<'a> {
     tried: HashMap<SecretId, Proof>,
 }
 
-/// Whether a secret signed a body.
+/// The proof by one secret that a body is WhatsApp's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proof {
     Signed,
@@ -65,7 +65,7 @@ pub enum Owner<'a> {
 pub struct Channels<'a> {
     found: ChannelLookup,
     tried: HashMap<SecretId, Proof>,
-    app: &'a App,
+    app: &'a WebhookApp,
 }
 
 impl Channels<'_> {
@@ -97,7 +97,7 @@ impl Channels<'_> {
         }
     }
 
-    /// Whether a secret signed the body, as far as it was tried. Without a secret of its own a channel has the shared one.
+    /// The proof by a secret, as far as it was tried. Without a secret of its own a channel has the shared one.
     fn proof(&self, own: Option<&SecretId>) -> Proof {
         let secret = own.unwrap_or(self.app.secrets.default_id());
         self.tried.get(secret).copied().unwrap_or(Proof::Unknown)
@@ -109,16 +109,16 @@ impl Channels<'_> {
             let current = self.found.channels.get(channel).and_then(Holders::current);
             match current.map(|current| self.proof(current.secret_id.as_ref())) {
                 Some(Proof::NotSigned) => {
-                    count!(error, Metric::ForeignChannel, %channel, "updates signed by an app of another channel");
+                    count!(error, Metric::ForeignChannel, %channel, "channel updates signed with another channel's secret");
                 }
                 // The secret that can't be read is counted by itself.
                 Some(Proof::Signed | Proof::Unknown) => {}
                 None => match self.nobody(channel) {
                     Owner::Unknown(RedeliveryReason::Unavailable) => {
-                        count!(error, Metric::StoreUnavailable, %channel, "updates on a channel whose item can't be read");
+                        count!(error, Metric::StoreUnavailable, %channel, "channel item cannot be read");
                     }
                     Owner::Ignored => {}
-                    _ => count!(error, Metric::UnknownChannel, %channel, "updates on a channel that nobody registered"),
+                    _ => count!(error, Metric::UnknownChannel, %channel, "updates on an unregistered channel"),
                 },
             }
         }
@@ -127,7 +127,7 @@ impl Channels<'_> {
 
 impl<'a> SignedBody<'a> {
     /// A body with the signature that came with it.
-    pub fn new(app: &'a App, signature: Signature, body: &'a [u8], now: Time) -> Self {
+    pub fn new(app: &'a WebhookApp, signature: Signature, body: &'a [u8], now: Time) -> Self {
         Self { app, signature, body, now, tried: HashMap::new() }
     }
 
@@ -138,7 +138,7 @@ impl<'a> SignedBody<'a> {
     pub async fn verify(&mut self) -> Result<(), WebhookError> {
         let (app, now) = (self.app, self.now);
         let default = app.secrets.default_id();
-        let named = meta::channels(&Body::new(self.body));
+        let named = meta::channels(&BodyText::new(self.body));
         let known = app.store.remembered_signers(&named, now);
         let remembered = self.remembered([default].into_iter().chain(&known.named).chain(&known.listed));
         if self.is_by(remembered).await {
@@ -171,7 +171,7 @@ impl<'a> SignedBody<'a> {
         Err(WebhookError::BadSignature)
     }
 
-    /// What the signature proves of the channels of a body, whose updates are of these times.
+    /// The channels of a body, with what the signature proves of each. `updates` are the times of its updates.
     pub async fn channels(
         mut self,
         named: &BTreeSet<ChannelId>,
@@ -216,13 +216,14 @@ impl<'a> SignedBody<'a> {
         secrets.into_iter().filter(|secret| !self.tried.contains_key(secret)).take(LIKELY).collect()
     }
 
-    /// Whether one of these secrets, or of those that were tried before, signed the body. What is not remembered is fetched.
+    /// True if one of these secrets, or of those that were tried before, signed the body. What is not remembered is
+    /// fetched.
     async fn is_by(&mut self, secrets: impl IntoIterator<Item = SecretId>) -> bool {
         self.try_secrets(secrets.into_iter().collect()).await;
         self.is_signed()
     }
 
-    /// Whether one of the secrets that were tried signed the body.
+    /// True if one of the secrets that were tried signed the body.
     fn is_signed(&self) -> bool {
         self.tried.values().any(|proof| *proof == Proof::Signed)
     }
@@ -242,7 +243,7 @@ impl<'a> SignedBody<'a> {
                 Ok(secrets) if self.is_of(&secrets.app_secret) => Proof::Signed,
                 Ok(_) => Proof::NotSigned,
                 Err(error) => {
-                    count!(error, Metric::SecretsUnavailable, %error, "a secret that updates are checked with can't be read");
+                    count!(error, Metric::SecretsUnavailable, %error, "webhook secret cannot be read");
                     Proof::Unknown
                 }
             };

@@ -1,4 +1,4 @@
-//! From messages to consent: reads what a decision needs, once for each tenant, then decides and writes contact by contact.
+//! Applies updates: reads a snapshot, once for each tenant, then decides and writes contact by contact.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -27,7 +27,7 @@ const AT_ONCE: usize = 16;
 /// Bytes of a customer's words that are kept, at most.
 const WORDS_BYTES: usize = 1024;
 
-/// Why a body has to be delivered again: it holds an update that counts and that can't be carried out yet. Where several
+/// The reason to have a body delivered again: it holds an update that counts and that can't be applied yet. Where several
 /// reasons apply, the first in this order is the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RedeliveryReason {
@@ -39,11 +39,11 @@ pub enum RedeliveryReason {
     ForeignChannel,
 }
 
-/// Carries out all that a body asks for on channels that it speaks for. One update that fails holds up no other. The
-/// answer is why the body has to be delivered again, if it has to.
+/// Applies the updates of a body on the channels that it speaks for. One that fails holds up no other. Returns the reason to
+/// have the body delivered again, if there is one.
 ///
 /// # Errors
-/// Something is not in the table. Carrying out all of it again does what is missing and nothing else.
+/// A change is not in the table. Applying the whole body again does what is missing and nothing else.
 pub async fn apply_updates(
     store: &Store,
     payload: Payload,
@@ -51,10 +51,10 @@ pub async fn apply_updates(
     now: Time,
 ) -> Result<Option<RedeliveryReason>, StoreError> {
     for reason in payload.bad {
-        count!(warn, Metric::BadUpdate, reason, "an update that can't be understood");
+        count!(warn, Metric::BadUpdate, reason, "update skipped: it cannot be read");
     }
     for reason in payload.lost_opt_outs {
-        count!(error, Metric::UnreadableOptOut, reason, "an opt-out of nobody knows whom");
+        count!(error, Metric::UnreadableOptOut, reason, "opt-out without a sender");
     }
     let mut tenants: HashMap<TenantId, Vec<Incoming>> = HashMap::new();
     let mut waiting: HashMap<TenantId, Vec<(RedeliveryReason, Incoming)>> = HashMap::new();
@@ -93,12 +93,13 @@ fn first(one: Option<RedeliveryReason>, other: Option<RedeliveryReason>) -> Opti
 /// An update with the time that it counts at and its place in the history.
 struct Incoming {
     update: Update,
-    /// Whether it counts at all, where it is no opt-out and no stop.
+    /// The extent in which the update counts: opt-outs and stops count in either.
     extent: Extent,
-    /// Who it is about; none if that can't be told.
+    /// The ids that it names; none if there are none.
     sighting: Option<Sighting>,
     time: MessageTime,
     key: HistoryKey,
+    received_at: Time,
 }
 
 impl Incoming {
@@ -114,19 +115,20 @@ impl Incoming {
             at: Some(time.taught(now)),
             joins_at: time.joins(None, now),
         });
-        Self { update, extent, sighting, time, key }
+        Self { update, extent, sighting, time, key, received_at: now }
     }
 
     fn id(&self) -> &EventId {
         &self.update.id
     }
 
-    /// Where it stands in the history, or stood if it was processed at another time.
-    fn places(&self) -> Vec<HistoryKey> {
+    /// The keys under which it stands in the history, or stood if it was processed at another time.
+    fn history_keys(&self) -> Vec<HistoryKey> {
         [self.key.clone()].into_iter().chain(self.time.sibling(self.id())).collect()
     }
 
-    /// Whether it changes or records something once its channel is registered, whatever the keywords of the tenant are then.
+    /// True if it changes or records something once its channel is registered, whatever the keywords of the tenant are
+    /// then.
     fn may_count(&self) -> bool {
         match &self.update.content {
             Content::Control(intent) => self.time.at(*intent, Time::default()).is_some(),
@@ -134,21 +136,21 @@ impl Incoming {
         }
     }
 
-    /// Whether it changes or records something in the history of a tenant with these settings.
+    /// True if it changes or records something in the history of a tenant with these settings.
     fn counts(&self, settings: &Settings, now: Time) -> bool {
         let intent = self.intent(settings);
         let has_time = intent.is_none_or(|intent| self.time.at(intent, now).is_some());
-        has_time && self.event(settings, now, now).is_some()
+        has_time && self.event(settings, now).is_some()
     }
 
-    /// Whether it may be another update though the history has the very same: a wish to stop, now, without an id of its own
+    /// True if it may be another update though the history has the very same: a wish to stop, now, without an id of its own
     /// and without a time.
     fn may_be_new(&self, intent: Option<Intent>, settings: &Settings) -> bool {
-        let is_heeded = settings.enabled() || matches!(self.update.content, Content::Control(_));
-        intent == Some(Intent::OptOut) && is_heeded && !self.update.has_own_id && self.time == MessageTime::Missing
+        let is_applied = settings.enabled() || matches!(self.update.content, Content::Control(_));
+        intent == Some(Intent::OptOut) && is_applied && !self.update.has_own_id && self.time == MessageTime::Missing
     }
 
-    /// What it asks for, if it asks for anything that counts.
+    /// The intent of the update, if it has one that counts.
     fn intent(&self, settings: &Settings) -> Option<Intent> {
         let intent = match &self.update.content {
             Content::Words(texts) => matched(settings, texts).map(|matched| matched.intent),
@@ -159,14 +161,14 @@ impl Incoming {
     }
 
     /// The event that it is, at the time that counts, if it is more than words and counts.
-    fn event(&self, settings: &Settings, at: Time, now: Time) -> Option<Event> {
+    fn event(&self, settings: &Settings, at: Time) -> Option<Event> {
         if self.extent == Extent::Restrictions && self.intent(settings) != Some(Intent::OptOut) {
             return None;
         }
         let event = Event {
             at,
             channel: Some(self.update.channel.clone()),
-            ..Event::new(Kind::ProviderStop, Source::Provider, Actor::Customer, self.key.clone(), now)
+            ..Event::new(Kind::ProviderStop, Source::Provider, Actor::Customer, self.key.clone(), self.received_at)
         };
         match &self.update.content {
             Content::Words(texts) => {
@@ -186,28 +188,28 @@ impl Incoming {
         }
     }
 
-    /// That it made one contact of two.
-    fn merge(&self, at: Time, now: Time) -> Event {
+    /// The event that the update made one contact of two.
+    fn merge(&self, at: Time) -> Event {
         let key = self.time.key(&self.id().merge());
         Event {
             at,
             channel: Some(self.update.channel.clone()),
-            ..Event::new(Kind::Merge, Source::Merge, Actor::System, key, now)
+            ..Event::new(Kind::Merge, Source::Merge, Actor::System, key, self.received_at)
         }
     }
 }
 
 /// An update of a known customer, ready to be decided.
-struct Heeded {
+struct Applicable {
     sender: Sender,
     sighting: Sighting,
-    /// What it asks for or says; none if it may teach no more than who goes by which ids.
+    /// The event; none if the update may teach no more than which ids belong together.
     event: Option<Event>,
-    /// Where in the history that is if it was processed before.
-    places: Vec<HistoryKey>,
-    /// What the history says if it makes one contact of two.
+    /// The keys under which the event stands in the history if it was processed before.
+    history_keys: Vec<HistoryKey>,
+    /// The entry for the history if the update makes one contact of two.
     merge: Event,
-    /// Whether the history has the very same already, and nothing tells whether this is that one again.
+    /// True if the history has the very same already, and nothing tells this update from a repeat of that.
     is_ambiguous: bool,
 }
 
@@ -217,8 +219,8 @@ async fn apply_tenant_updates(tenant: TenantStore, incoming: Vec<Incoming>, now:
     let mut snapshot = tenant.snapshot(&about).await?;
     let settings = settings(&snapshot);
 
-    let mut heeded = Vec::new();
-    let mut heard_before = HashSet::new();
+    let mut applicable = Vec::new();
+    let mut seen_before = HashSet::new();
     for incoming in &incoming {
         let intent = incoming.intent(&settings);
         let (Some(sender), Some(sighting)) = (&incoming.update.sender, &incoming.sighting) else {
@@ -228,7 +230,7 @@ async fn apply_tenant_updates(tenant: TenantStore, incoming: Vec<Incoming>, now:
         let Some(home) = sighting.ids.home() else { continue };
         let is_repeat = snapshot.has_seen(home, &incoming.key);
         let is_ambiguous = is_repeat && incoming.may_be_new(intent, &settings);
-        if (is_repeat && !is_ambiguous) || !heard_before.insert((home, &incoming.key)) {
+        if (is_repeat && !is_ambiguous) || !seen_before.insert((home, &incoming.key)) {
             continue;
         }
         let at = match intent {
@@ -236,22 +238,24 @@ async fn apply_tenant_updates(tenant: TenantStore, incoming: Vec<Incoming>, now:
             None => Some(incoming.time.taught(now)),
         };
         let Some(at) = at else {
-            bad(&tenant, incoming, "an opt-in without a readable timestamp");
+            bad(&tenant, incoming, "opt-in without a readable timestamp");
             continue;
         };
-        let event = incoming.event(&settings, at, now);
+        let event = incoming.event(&settings, at);
         let teaches = incoming.extent == Extent::All && sighting.ids.iter().count() > 1;
         if event.is_none() && !teaches {
             continue;
         }
         let sighting = Sighting { joins_at: incoming.time.joins(intent, now), ..sighting.clone() };
-        let places = if event.is_some() && !is_ambiguous { incoming.places() } else { Vec::new() };
-        let merge = incoming.merge(sighting.joins_at, now);
-        heeded.push(Heeded { sender: sender.clone(), sighting, event, places, merge, is_ambiguous });
+        let history_keys = if event.is_some() && !is_ambiguous { incoming.history_keys() } else { Vec::new() };
+        let merge = incoming.merge(sighting.joins_at);
+        applicable.push(Applicable { sender: sender.clone(), sighting, event, history_keys, merge, is_ambiguous });
     }
-    tenant.follow(&mut snapshot, &heeded.iter().map(|heeded| &heeded.sighting).collect::<Vec<_>>()).await?;
-    let people = snapshot.by_person(heeded, |heeded| &heeded.sighting);
-    let each = people.into_iter().map(|(read_set, heeded)| take_in_person(&tenant, &settings, read_set, heeded, now));
+    tenant.follow(&mut snapshot, &applicable.iter().map(|applicable| &applicable.sighting).collect::<Vec<_>>()).await?;
+    let people = snapshot.by_person(applicable, |applicable| &applicable.sighting);
+    let each = people
+        .into_iter()
+        .map(|(read_set, applicable)| apply_person_updates(&tenant, &settings, read_set, applicable, now));
     let outcomes: Vec<Result<(), StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
     outcomes.into_iter().collect()
 }
@@ -263,11 +267,10 @@ async fn postpone(
     waiting: Vec<(RedeliveryReason, Incoming)>,
     now: Time,
 ) -> Result<Option<RedeliveryReason>, StoreError> {
-    let places = |incoming: &Incoming| incoming.sighting.clone().map(|sighting| (sighting, incoming.places()));
-    let places: Vec<(Sighting, Vec<HistoryKey>)> =
-        waiting.iter().filter_map(|(_, incoming)| places(incoming)).collect();
+    let keys = |incoming: &Incoming| incoming.sighting.clone().map(|sighting| (sighting, incoming.history_keys()));
+    let keys: Vec<(Sighting, Vec<HistoryKey>)> = waiting.iter().filter_map(|(_, incoming)| keys(incoming)).collect();
     let about: Vec<_> =
-        places.iter().flat_map(|(sighting, places)| places.iter().map(move |place| (sighting, Some(place)))).collect();
+        keys.iter().flat_map(|(sighting, keys)| keys.iter().map(move |key| (sighting, Some(key)))).collect();
     let snapshot = tenant.snapshot(&about).await?;
     let settings = settings(&snapshot);
     let mut postponed = None;
@@ -277,7 +280,7 @@ async fn postpone(
             unattributed(&tenant, incoming, intent);
             continue;
         };
-        let is_repeat = incoming.places().iter().any(|place| snapshot.has_seen(home, place));
+        let is_repeat = incoming.history_keys().iter().any(|key| snapshot.has_seen(home, key));
         let is_done = is_repeat && (!incoming.may_be_new(intent, &settings) || stands(&snapshot, incoming));
         if !is_done && incoming.counts(&settings, now) {
             postponed = first(postponed, Some(*why));
@@ -286,7 +289,7 @@ async fn postpone(
     Ok(postponed)
 }
 
-/// Whether the earlier one stands of two wishes to stop that can't be told apart.
+/// True if, of two wishes to stop that can't be told apart, the earlier one stands.
 fn stands(snapshot: &Snapshot, incoming: &Incoming) -> bool {
     let person = incoming.sighting.as_ref().and_then(|sighting| snapshot.person(sighting).ok());
     person.is_some_and(|person| match incoming.update.content {
@@ -305,15 +308,16 @@ fn matched<'a>(settings: &'a Settings, texts: &[MessageText]) -> Option<KeywordM
 }
 
 /// Carries out one person's updates in the order of the body, each on what the one before left.
-async fn take_in_person(
+async fn apply_person_updates(
     tenant: &TenantStore,
     settings: &Settings,
     mut read_set: ReadSet,
-    heeded: Vec<Heeded>,
+    applicable: Vec<Applicable>,
     now: Time,
 ) -> Result<(), StoreError> {
-    for Heeded { sender, sighting, event, places, merge, is_ambiguous } in heeded {
-        let request = ChangeRequest { sighting: &sighting, history_keys: &places, recipient: Some(&sender.recipient) };
+    for Applicable { sender, sighting, event, history_keys, merge, is_ambiguous } in applicable {
+        let request =
+            ChangeRequest { sighting: &sighting, history_keys: &history_keys, recipient: Some(&sender.recipient) };
         let decide = |person: &Person| {
             let event =
                 if is_ambiguous { event.clone().and_then(|event| once_more(event, person)) } else { event.clone() };
@@ -333,8 +337,9 @@ async fn take_in_person(
 }
 
 /// A wish to stop that can't be told from an earlier one, as an event of its own. None while the earlier one stands, since
-/// then there is nothing more to do. Otherwise the customer, or staff, undid that one, and to be lost is worse for a wish to
-/// stop than to be heeded twice. Its id has the time of the undoing in it, so that a repeat of this one finds it standing.
+/// then there is nothing more to do. Otherwise the customer, or staff, undid that one, and to be lost is worse for a wish
+/// to stop than to be applied twice. Its id has the time of the undoing in it, so that a repeat of this one finds it
+/// standing.
 fn once_more(event: Event, person: &Person) -> Option<Event> {
     let latch = match event.kind {
         Kind::OptOut => person.contact.opt_out,
@@ -348,7 +353,7 @@ fn once_more(event: Event, person: &Person) -> Option<Event> {
     Some(Event { key, at: event.at.max(latch.lifted.unwrap_or_default()), ..event })
 }
 
-/// Says what an update came to, and counts what staff may have to look at.
+/// Logs the outcome of an update, and counts those that staff may have to look at.
 fn report(tenant: &TenantStore, decision: &Decision) {
     for entry in decision.merge.iter().chain(&decision.entry) {
         let metric = match (entry.event.kind, entry.effect, entry.reason) {
@@ -363,31 +368,31 @@ fn report(tenant: &TenantStore, decision: &Decision) {
             _ => Metric::WishWithoutEffect,
         };
         let event = entry.event.key.id.log_name();
-        count!(info, metric, tenant = %tenant.id(), event, "an update was decided on");
+        count!(info, metric, tenant = %tenant.id(), event, "update processed");
     }
 }
 
-/// A wish that nobody can be found for. A lost opt-out is the one thing that may not happen, so that one is loud.
+/// Logs an update without a sender. A lost opt-out is the one thing that may not happen, so that one is loud.
 fn unattributed(tenant: &TenantStore, incoming: &Incoming, intent: Option<Intent>) {
     match intent {
         Some(Intent::OptOut) => {
             let event = incoming.id().log_name();
-            count!(error, Metric::UnreadableOptOut, tenant = %tenant.id(), event, "an opt-out of nobody knows whom");
+            count!(error, Metric::UnreadableOptOut, tenant = %tenant.id(), event, "opt-out without a sender");
         }
-        Some(Intent::OptIn) => bad(tenant, incoming, "an opt-in without a sender"),
-        None => bad(tenant, incoming, "an update of nobody knows whom"),
+        Some(Intent::OptIn) => bad(tenant, incoming, "opt-in without a sender"),
+        None => bad(tenant, incoming, "update without a sender"),
     }
 }
 
-/// An update without a sender on a channel without a tenant. What is an opt-out to every tenant is loud.
+/// Logs an update without a sender on a channel without a tenant, if it is an opt-out to every tenant.
 fn lost(incoming: &Incoming) {
     if incoming.update.content.is_opt_out() {
         let (channel, event) = (&incoming.update.channel, incoming.id().log_name());
-        count!(error, Metric::UnreadableOptOut, %channel, event, "an opt-out without a sender");
+        count!(error, Metric::UnreadableOptOut, %channel, event, "opt-out without a sender");
     }
 }
 
 fn bad(tenant: &TenantStore, incoming: &Incoming, reason: &str) {
     let event = incoming.id().log_name();
-    count!(warn, Metric::BadUpdate, tenant = %tenant.id(), event, reason, "an update that can't be understood");
+    count!(warn, Metric::BadUpdate, tenant = %tenant.id(), event, reason, "update skipped: it cannot be read");
 }

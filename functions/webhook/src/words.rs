@@ -9,13 +9,13 @@ use serde_json::Value;
 pub struct MessageText {
     /// As the customer wrote it, or as the button had it.
     pub words: String,
-    /// What is compared with keywords.
+    /// The form that is compared with keywords.
     pub candidate: Candidate,
-    /// Whether it was typed or pressed.
+    /// The source: typed or pressed.
     pub source: Source,
 }
 
-/// Where a customer's own words stand in a message, and whether they were typed or pressed.
+/// The paths of a customer's own words in a message, each with their source: typed or pressed.
 const WORDS: [(&str, Source); 14] = [
     ("/text/body", Source::Keyword),
     // Not how WhatsApp writes it, but what it would mean is plain.
@@ -34,11 +34,11 @@ const WORDS: [(&str, Source); 14] = [
     ("/interactive/list_reply/title", Source::Button),
 ];
 
-/// Where the new content of an edited message stands: a message in itself.
+/// The path of the new content of an edited message: a message in itself.
 /// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/edit>
 const EDITED: &str = "/edit/message";
 
-/// Where an edit may have it besides: not how WhatsApp writes it, but what it would mean is plain.
+/// Other paths at which an edit may have it: WhatsApp does not write it there, but the meaning would be plain.
 const EDITED_FLAT: &str = "/edit";
 
 /// The texts of a message that may be a keyword: its own, and those that an edit gives it.
@@ -55,7 +55,7 @@ pub fn texts(message: &Value) -> Vec<MessageText> {
     said.collect()
 }
 
-/// Whether a message without any words is not even one that WhatsApp sends: those say what they are, and a text has a body.
+/// True if a message without any words is not even one that WhatsApp sends: those say what they are, and a text has a body.
 pub fn is_malformed(message: &Value) -> bool {
     match message.get("type").and_then(Value::as_str) {
         None => message.get("interactive").is_none(),

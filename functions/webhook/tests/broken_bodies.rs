@@ -8,7 +8,7 @@ use properties::{bodies, hold};
 /// Broken copies of each body.
 const COPIES: usize = 40;
 
-/// What breaks a body in ways that chance would hardly find.
+/// Pieces that break a body in ways that chance would hardly find.
 const SPLINTERS: [&[u8]; 8] = [br"\ud83d", br"\udd91", br"\", b"1e999", b"null,", b"[[[[[[[[", b"\"},{\"", b"\xff\xfe"];
 
 #[test]

@@ -51,8 +51,8 @@ impl Actor {
         }
     }
 
-    /// The actor of an event with this source. An item of a version that wrote no marker says `customer` also of a user whose
-    /// subject is that word; its source tells the two apart.
+    /// The actor of an event with this source. An item of a version that wrote no marker says `customer` also of a user
+    /// whose subject is that word; its source tells the two apart.
     pub(super) fn of_source(self, source: Source) -> Self {
         match self {
             Self::Customer | Self::System if matches!(source, Source::Manual | Source::Batch) => {

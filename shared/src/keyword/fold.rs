@@ -50,7 +50,8 @@ pub(super) fn fold_short(text: &str, max_scalars: usize) -> Option<Folded> {
     fold_up_to(Folding::default(), text, max_scalars)
 }
 
-/// Folds a short text, but leaves its letters their marks, and `ł` and its like as they are: `đừng` stays apart from `dừng`.
+/// Folds a short text, but leaves its letters their marks, and `ł` and its like as they are: `đừng` stays apart from
+/// `dừng`.
 pub(super) fn fold_marked(text: &str, max_scalars: usize) -> Option<String> {
     let folding = Folding { keeps_marks: true, ..Folding::default() };
     fold_up_to(folding, text, max_scalars).map(|folded| folded.text)
@@ -75,21 +76,21 @@ fn fold_up_to(mut folding: Folding, text: &str, max_scalars: usize) -> Option<Fo
 /// the tests compare it with the steps taken one by one.
 #[derive(Default)]
 struct Folding {
-    /// What is left so far, beginning with a letter or digit.
+    /// The text that is left so far, beginning with a letter or digit.
     text: String,
     /// The length of `text` in bytes up to its last letter, digit or mark on one.
     end: usize,
-    /// What a mark would stand on.
+    /// The base that a mark would stand on.
     base: Base,
     /// Iotas below that wait for the other marks of their letter.
     iotas_below: usize,
-    /// Whether the text so far is spelled out letter by letter.
+    /// True if the text so far is spelled out letter by letter.
     spelling: Spelling,
-    /// Whether marks stay that would come off.
+    /// True if marks stay that would come off.
     keeps_marks: bool,
 }
 
-/// What a combining mark stands on.
+/// The base that a combining mark stands on.
 #[derive(Default, Clone, Copy)]
 enum Base {
     /// A letter of a script whose marks come off.
@@ -227,7 +228,7 @@ fn spelled_out(c: char) -> Option<&'static str> {
     })
 }
 
-/// Whether people type it for an apostrophe: quotation marks, accents on nothing, primes, and letters that look like one.
+/// True for characters that people type for an apostrophe: quotation marks, accents on nothing, primes, and look-alikes.
 fn is_apostrophe(c: char) -> bool {
     matches!(c, '\'' | '`' | '‘' | '’' | '‛' | '❛' | '❜' | '′' | '‵')
         || matches!(c, 'ʹ' | 'ʻ' | 'ʼ' | 'ʽ' | 'ʾ' | 'ʿ' | 'ˈ' | '՚' | 'ꞌ')
@@ -246,17 +247,17 @@ fn gap(c: char) -> Option<Gap> {
     }
 }
 
-/// Whether it is a full stop or a dot of middle height.
+/// True for a full stop and for a dot of middle height.
 fn is_dot(c: char) -> bool {
     matches!(c, '.' | '。' | '·' | '•' | '・')
 }
 
-/// Whether a letter belongs to the Hangul syllable that the letter before began: a vowel or a final consonant.
+/// True if a letter belongs to the Hangul syllable that the letter before began: a vowel or a final consonant.
 fn is_rest_of_syllable(letter: char) -> bool {
     matches!(letter, '\u{1160}'..='\u{11FF}')
 }
 
-/// Whether a letter is of a script in which combining marks are left out at will.
+/// True if a letter is of a script in which combining marks are left out at will.
 fn sheds_marks(letter: char) -> bool {
     matches!(
         CodePointMapData::<Script>::new().get(letter),

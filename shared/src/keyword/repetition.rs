@@ -3,48 +3,52 @@
 use icu_properties::CodePointMapData;
 use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 
-/// Whether a folded text is a word, once or several times.
+/// The folded word that a text may repeat.
+#[derive(Clone, Copy)]
+pub(super) struct RepeatedWord<'a>(pub &'a str);
+
+/// True if a folded text is a word, once or several times.
 ///
 /// Something that is neither letter nor digit stands between one time and the next: `stopstop` is another word. Between two
 /// digits it must be or hold a space: `1.1` and `1/1` are not twice `1`.
-pub(super) fn is_of(text: &str, word: &str) -> bool {
+pub(super) fn is_of(text: &str, RepeatedWord(word): RepeatedWord) -> bool {
     let mut rest = text;
     while let Some(after) = rest.strip_prefix(word).filter(|_| !word.is_empty()) {
         if after.is_empty() {
             return true;
         }
-        let Some(next) = skip_gap(after, word) else { return false };
+        let Some(next) = skip_gap(after, RepeatedWord(word)) else { return false };
         rest = next;
     }
     false
 }
 
-/// Whether a text that is a folded word several times is so as written, its marks included. `đừng dừng` are two words, though
-/// both fold to `dung`. Marks may be left out at one time and not at another.
-pub(super) fn is_of_one_word(marked: &str, word: &str) -> bool {
+/// True if a text that is a folded word several times is so as written, its marks included. `đừng dừng` are two words,
+/// though both fold to `dung`. Marks may be left out at one time and not at another.
+pub(super) fn is_of_one_word(marked: &str, RepeatedWord(word): RepeatedWord) -> bool {
     let (written, bare) = (words(marked), words(word));
     let mut with_marks = written.chunks(bare.len().max(1)).filter(|each| **each != bare);
     let first = with_marks.next();
     with_marks.all(|each| Some(each) == first)
 }
 
-/// Whether a folded text is more than one word.
+/// True if a folded text is more than one word.
 pub(super) fn has_gap(text: &str) -> bool {
     text.contains(is_between_words)
 }
 
-/// Whether a folded text is something repeated that has at most so many scalar values.
+/// True if a folded text is something repeated that has at most so many scalar values.
 pub(super) fn has_unit(text: &str, max_scalars: usize) -> bool {
     let mut beginning = text.char_indices().take(max_scalars + 1);
-    beginning.any(|(end, c)| is_between_words(c) && is_of(text, &text[..end]))
+    beginning.any(|(end, c)| is_between_words(c) && is_of(text, RepeatedWord(&text[..end])))
 }
 
 fn words(text: &str) -> Vec<&str> {
     text.split(is_between_words).filter(|word| !word.is_empty()).collect()
 }
 
-/// What follows the gap with which a text begins, if it begins with one that may part a word from itself.
-fn skip_gap<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+/// The text behind the gap with which a text begins, if it begins with one that may part a word from its repetition.
+fn skip_gap<'a>(text: &'a str, RepeatedWord(word): RepeatedWord) -> Option<&'a str> {
     if !text.starts_with(is_between_words) {
         return None;
     }
@@ -59,7 +63,7 @@ fn is_letter_or_digit(c: char) -> bool {
     GeneralCategoryGroup::Letter.contains(category) || GeneralCategoryGroup::Number.contains(category)
 }
 
-/// Whether a character ends the word before it. A mark does not: it belongs to what it stands on.
+/// True if a character ends the word before it. A mark does not: it belongs to what it stands on.
 fn is_between_words(c: char) -> bool {
     let category = CodePointMapData::<GeneralCategory>::new().get(c);
     !is_letter_or_digit(c) && !GeneralCategoryGroup::Mark.contains(category)
@@ -67,7 +71,15 @@ fn is_between_words(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{RepeatedWord, has_unit};
+
+    fn is_of(text: &str, word: &str) -> bool {
+        super::is_of(text, RepeatedWord(word))
+    }
+
+    fn is_of_one_word(marked: &str, word: &str) -> bool {
+        super::is_of_one_word(marked, RepeatedWord(word))
+    }
 
     #[test]
     fn a_word_is_repeated_with_something_between() {

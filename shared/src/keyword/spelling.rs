@@ -1,6 +1,6 @@
 //! Spelling out: whether a text gives a word letter by letter, as `S T O P` and `s.t.o.p` do.
 
-/// What may stand between two letters of a word that is spelled out.
+/// The separator between two letters of a word that is spelled out.
 #[derive(Clone, Copy)]
 pub(super) enum Gap {
     Space = 1,
@@ -21,7 +21,7 @@ pub(super) struct Spelling {
     gap: u8,
     /// The kinds of characters of the first gap.
     first_gap: u8,
-    /// Whether the letters that come next are of the character that the last letter was of.
+    /// True if the letters that come next are of the character that the last letter was of.
     same_character: bool,
     broken: bool,
 }
@@ -60,7 +60,7 @@ impl Spelling {
         }
     }
 
-    /// Whether all of the text so far is one word that is spelled out. What follows the last letter does not count.
+    /// True if all of the text so far is one word that is spelled out. What follows the last letter does not count.
     pub fn is_whole(&self) -> bool {
         !self.broken && self.letters > 1 && self.first_gap & Gap::Other as u8 == 0
     }

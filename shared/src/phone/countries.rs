@@ -1,4 +1,4 @@
-//! What may follow each country code: the digits a number can begin with there, and how many it then has.
+//! The numbering plan by country code: the digits that a number can begin with, and how many it then has.
 //!
 //! A row is a country code, whose it is, and its forms. A form is the digits that the national number (what follows the
 //! country code) may begin with, and the lengths it may have then. `("1235789", &[10])` says: ten digits, the first of

@@ -1,10 +1,10 @@
-//! Why a text is no phone number, in words for whoever wrote it.
+//! The reasons for which a text is no phone number, in words for its writer.
 
 use super::plan::Plan;
 use super::{MAX_DIGITS, MIN_DIGITS};
 
-/// Why a text is no phone number. The texts are shown to users: each says what is wrong and how to write it, and none
-/// repeats the number.
+/// The reason for which a text is no phone number. The texts are shown to users: each says what is wrong and how to write
+/// it, and none repeats the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPhone {
     /// Something that does not belong into a number, such as a letter.
@@ -68,7 +68,7 @@ pub enum InvalidPhone {
         code: u16,
         /// The digit behind it.
         start: char,
-        /// How many digits there are behind the country code.
+        /// The number of digits behind the country code.
         digits: usize,
     },
 }

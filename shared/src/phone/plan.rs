@@ -1,4 +1,4 @@
-//! Which numbers can exist, judged by their country code, their length and the digit behind the country code.
+//! Numbering plans: the numbers that can exist, by country code, length and the digits behind the country code.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::InvalidPhone;
 use super::countries::PLANS;
 use super::{MAX_DIGITS, MIN_DIGITS};
 
-/// What may follow a country code. The rows of [`super::countries`] are written with [`plan`].
+/// The numbering plan of a country code. The rows of [`super::countries`] are written with [`plan`].
 #[derive(Debug)]
 pub(super) struct Plan {
     code: u16,
@@ -15,7 +15,7 @@ pub(super) struct Plan {
     forms: &'static [Form],
 }
 
-/// What national numbers may begin with, and the lengths that such numbers have: see [`super::countries`].
+/// The first digits of some national numbers, and the lengths that such numbers have: see [`super::countries`].
 type Form = (&'static str, &'static [usize]);
 
 /// A row of the table.
@@ -34,7 +34,7 @@ impl Plan {
         (1..=3).find_map(|length| Self::of_code(digits.get(..length)?.parse().ok()?))
     }
 
-    /// How many digits the country code has.
+    /// The number of digits of the country code.
     pub(super) const fn code_length(&self) -> usize {
         match self.code {
             0..10 => 1,
@@ -43,17 +43,17 @@ impl Plan {
         }
     }
 
-    /// Whether `(0)` behind the country code is a digit of the number. Elsewhere it is dialled within the country only.
+    /// True if `(0)` behind the country code is a digit of the number. Elsewhere it is dialled within the country only.
     pub(super) fn keeps_zero(&self) -> bool {
         // Italy with the Vatican, Côte d'Ivoire, Gabon, Congo, San Marino.
         matches!(self.code, 39 | 225 | 241 | 242 | 378)
     }
 
-    /// Whether the number, which begins with this country code, can exist.
+    /// True if the number, which begins with this country code, can exist.
     pub(super) fn check(&self, digits: &str) -> Result<(), InvalidPhone> {
         let national = &digits[self.code_length()..];
         let start = national.chars().next().ok_or(InvalidPhone::TooShort)?;
-        let mut forms = self.forms.iter().filter(|(starts, _)| begins(national, starts)).peekable();
+        let mut forms = self.forms.iter().filter(|form| begins(national, form)).peekable();
         if forms.peek().is_none() {
             return Err(InvalidPhone::Start { code: self.code, start });
         }
@@ -82,13 +82,13 @@ impl Plan {
     }
 }
 
-/// Whether a national number begins as a form says.
-fn begins(national: &str, starts: &str) -> bool {
+/// True if a national number begins as a form says.
+fn begins(national: &str, (starts, _): &Form) -> bool {
     let (first, digits) = starts.split_once('|').unwrap_or(("", starts));
     national.strip_prefix(first).is_some_and(|rest| rest.starts_with(|digit| digits.contains(digit)))
 }
 
-/// Whether a number can exist that has so many digits and begins with these four. False also where only a closer look
+/// True if a number can exist that has so many digits and begins with these four. False also where only a closer look
 /// tells: the strict reading of [`super::Phone`] has the last word.
 #[inline]
 #[must_use]

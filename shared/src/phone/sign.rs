@@ -1,4 +1,4 @@
-//! What the characters of a written number mean.
+//! The characters of a written number, and their meaning.
 
 use icu_properties::props::{Dash, DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
@@ -29,19 +29,19 @@ pub(super) fn signs(text: &str) -> Result<String, Stray> {
 
 /// A character that does not belong into a number.
 pub(super) struct Stray {
-    /// Where it stands in the text.
+    /// The place in the text, in bytes.
     pub(super) at: usize,
     /// The signs before it.
     pub(super) before: String,
 }
 
-/// Whether the character is a space, or a mark that is not seen, like those for writing direction that come along when a
+/// True if the character is a space, or a mark that is not seen, like those for writing direction that come along when a
 /// number is copied.
 pub(super) fn is_blank(c: char) -> bool {
     c.is_whitespace() || !c.is_ascii() && CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// Whether people part digits with the character and mean nothing else by it.
+/// True if people part digits with the character and mean nothing else by it.
 fn is_separator(c: char) -> bool {
     is_blank(c)
         || matches!(c, '·' | '•' | '․' | '‧' | '∙' | '⋅' | '・' | '･')

@@ -1,7 +1,7 @@
 //! Numbers as people and their tools write them, read strictly: what a spreadsheet mangled would be somebody else's.
 //!
 //! Reading has three steps. [`bare`] takes off what stands before a number, [`signs`] leaves only what has a meaning,
-//! and [`Written`] sorts that into digits and parentheses, of which the country code then tells what they mean.
+//! and [`WrittenNumber`] sorts that into digits and parentheses, of which the country code then tells what they mean.
 
 use super::plan::Plan;
 use super::sign::{Stray, is_blank, signs};
@@ -13,14 +13,14 @@ use super::{InvalidPhone, MAX_DIGITS, MIN_DIGITS};
 /// It can't be a number, or might be another one than was meant.
 pub(super) fn digits(text: &str) -> Result<String, InvalidPhone> {
     let text = bare(text);
-    let signs = signs(text).map_err(|Stray { at, before }| why_stray(&before, &text[at..]))?;
+    let signs = signs(text).map_err(|stray| why_stray(&stray, text))?;
     if is_decimal(text, &signs) {
         return Err(InvalidPhone::Decimal);
     }
-    Written::read(&signs)?.digits()
+    WrittenNumber::read(&signs)?.digits()
 }
 
-/// What may stand before a number, in any letters. Behind the last one, an address may go on after the number.
+/// The prefixes that may stand before a number, in any letters. Behind the last one, an address may go on after the number.
 const PREFIXES: [&str; 4] = ["tel:", "whatsapp:", "https://wa.me/", "http://wa.me/"];
 
 /// The number without what stands before it: blanks, the apostrophe by which spreadsheets mark a text, a scheme.
@@ -39,9 +39,9 @@ fn bare(text: &str) -> &str {
     text
 }
 
-/// What a character that does not belong into a number stands for; `rest` begins with it.
-fn why_stray(before: &str, rest: &str) -> InvalidPhone {
-    let rest = rest.trim_end_matches(is_blank).to_lowercase();
+/// The meaning of a character of the text that does not belong into a number.
+fn why_stray(Stray { at, before }: &Stray, text: &str) -> InvalidPhone {
+    let rest = text[*at..].trim_end_matches(is_blank).to_lowercase();
     if before.ends_with(|sign: char| sign.is_ascii_digit() || sign == '.') && is_rest_of_decimal(&rest) {
         return InvalidPhone::Decimal;
     }
@@ -54,10 +54,10 @@ fn why_stray(before: &str, rest: &str) -> InvalidPhone {
     }
 }
 
-/// What extensions are written with; `;ext=` comes from RFC 3966.
+/// The signs of extensions; `;ext=` comes from RFC 3966 (<https://www.rfc-editor.org/rfc/rfc3966>).
 const EXTENSIONS: [&str; 6] = ["ext", "x", "#", ";ext=", "доб", "poste"];
 
-/// Whether the text is what follows the digits of a decimal with a comma, or of an exponent: `,0`, `,9e+12`, `e+12`.
+/// True if the text is what follows the digits of a decimal with a comma, or of an exponent: `,0`, `,9e+12`, `e+12`.
 fn is_rest_of_decimal(rest: &str) -> bool {
     let exponent = |text: &str| is_digits(text.strip_prefix(['+', '-', '−']).unwrap_or(text));
     if let Some(text) = rest.strip_prefix('e') {
@@ -70,8 +70,8 @@ fn is_rest_of_decimal(rest: &str) -> bool {
     }
 }
 
-/// Whether this is a decimal: a whole number, one full stop, and a fraction. `+1.4155550123` and `+1 415 555.0123` are none:
-/// there, the full stop parts digits.
+/// True if this is a decimal: a whole number, one full stop, and a fraction. `+1.4155550123` and `+1 415 555.0123` are
+/// none: there, the full stop parts digits.
 fn is_decimal(text: &str, signs: &str) -> bool {
     let Some((whole, fraction)) = signs.split_once('.').filter(|(_, fraction)| is_digits(fraction)) else {
         return false;
@@ -85,7 +85,7 @@ fn is_decimal(text: &str, signs: &str) -> bool {
     has_digits(whole) && (is_zero || text.chars().all(|c| c.is_ascii_digit() || c == '.'))
 }
 
-/// Whether there are enough digits for a number.
+/// True if there are enough digits for a number.
 fn has_digits(signs: &str) -> bool {
     signs.bytes().filter(u8::is_ascii_digit).count() >= MIN_DIGITS
 }
@@ -95,10 +95,10 @@ fn is_digits(text: &str) -> bool {
 }
 
 /// The digits of a number, from the country code on, and its parentheses.
-struct Written {
+struct WrittenNumber {
     digits: String,
     groups: Vec<Group>,
-    /// Whether a `+` or `00` says that a country code follows.
+    /// True if a `+` or `00` says that a country code follows.
     is_international: bool,
 }
 
@@ -108,11 +108,11 @@ struct Group {
     start: usize,
     /// The first digit behind it.
     end: usize,
-    /// Whether it has the `+` or `00` in it.
+    /// True if it has the `+` or `00` in it.
     has_prefix: bool,
 }
 
-impl Written {
+impl WrittenNumber {
     /// Sorts signs into digits and parentheses.
     fn read(signs: &str) -> Result<Self, InvalidPhone> {
         let mut written =
@@ -183,7 +183,7 @@ impl Written {
         Ok(self.digits)
     }
 
-    /// Where `(0)` stands, the national prefix that people write behind the country code.
+    /// The place of `(0)`, the national prefix that people write behind the country code.
     ///
     /// # Errors
     /// Parentheses stand where the number is not what they say: `(415) 555-0123` is no number of +41.

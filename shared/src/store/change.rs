@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
-use super::key::Key;
+use super::key::ItemKey;
 use super::outbox::OutboxItem;
 use super::read_set::ReadSet;
 use super::request::{Condition, WriteOutcome, to_item, until_written};
@@ -116,7 +116,7 @@ impl TenantStore {
     pub(super) fn tell_unheeded(&self, decision: &Decision) {
         if let Some(entry) = decision.unheeded() {
             let event = entry.event.key.id.log_name();
-            count!(warn, Metric::OptOutUnheeded, tenant = %self.id, event, "an opt-out is older than an opt-in by staff");
+            count!(warn, Metric::OptOutUnheeded, tenant = %self.id, event, "opt-out is older than an opt-in by staff");
         }
     }
 
@@ -146,17 +146,17 @@ impl TenantStore {
     /// Reads again after a race the records of a change; none if its event is in the history by now.
     async fn fresh(&self, request: ChangeRequest<'_>) -> Result<Option<ReadSet>, StoreError> {
         let home = request.sighting.ids.home();
-        let entry = |home| request.history_keys.iter().map(move |key| Key::history(&self.id, home, key));
-        let entries: Vec<Key> = home.into_iter().flat_map(entry).collect();
+        let entry = |home| request.history_keys.iter().map(move |key| ItemKey::history(&self.id, home, key));
+        let entries: Vec<ItemKey> = home.into_iter().flat_map(entry).collect();
         let ids: Vec<ContactId> = request.sighting.named().cloned().collect();
-        let records = ids.iter().map(|id| Key::contact(&self.id, id));
+        let records = ids.iter().map(|id| ItemKey::contact(&self.id, id));
         let mut items = self.store.batch_get(entries.iter().cloned().chain(records)).await?;
         if entries.iter().any(|entry| items.contains_key(entry)) {
             return Ok(None);
         }
         let mut read_set = ReadSet::default();
         for id in ids {
-            let item = items.remove(&Key::contact(&self.id, &id));
+            let item = items.remove(&ItemKey::contact(&self.id, &id));
             read_set.read(id, item)?;
         }
         Ok(Some(read_set))
@@ -172,7 +172,7 @@ impl TenantStore {
         due: Time,
     ) -> Result<(Vec<TransactWriteItem>, ReadSet), StoreError> {
         let entry = decision.entry.as_ref();
-        let records = person.records(&decision.contact, decision.heeded.as_ref());
+        let records = person.records(&decision.contact, decision.applied.as_ref());
         // Whatever goes into the history of a contact counts its version up, so that an erasure misses none of it.
         let counted = entry.or(decision.merge.as_ref()).map(|_| person.id().clone()).into_iter().collect();
         let rewrite = self.rewrite(read_set, &records, &counted, due)?;
@@ -185,12 +185,14 @@ impl TenantStore {
         }
         if let Some(entry) = entry {
             let elsewhere = request.history_keys.iter().filter(|key| **key != entry.event.key);
-            items.extend(elsewhere.map(|key| self.store.require(Key::history(&self.id, home, key), Condition::Absent)));
+            items.extend(
+                elsewhere.map(|key| self.store.require(ItemKey::history(&self.id, home, key), Condition::Absent)),
+            );
             if let (Some(channel), Some(recipient), true) =
                 (&entry.event.channel, request.recipient, decision.confirms())
             {
                 let outbox = to_item("outbox", OutboxItem::new(&self.id, home, &entry.event, channel, recipient))?;
-                items.push(self.store.put(Key::outbox(due, &entry.event.key.id), outbox, Condition::Absent));
+                items.push(self.store.put(ItemKey::outbox(due, &entry.event.key.id), outbox, Condition::Absent));
             }
         }
         Ok((items, rewrite.after))
@@ -198,7 +200,7 @@ impl TenantStore {
 
     /// The write of a history entry, on the condition that it is not there yet.
     pub(super) fn put_entry(&self, home: &ContactId, entry: &HistoryEntry) -> Result<TransactWriteItem, StoreError> {
-        let key = Key::history(&self.id, home, &entry.event.key);
+        let key = ItemKey::history(&self.id, home, &entry.event.key);
         Ok(self.store.put(key, to_item("history", entry)?, Condition::Absent))
     }
 }

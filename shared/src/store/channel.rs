@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
-use super::key::{Item, Key};
+use super::key::{Item, ItemKey};
 use super::request::{Condition, from_item, to_item, until_written};
 use super::secret_list::{Listing, SecretList};
 use super::{Store, StoreError};
@@ -21,8 +21,8 @@ const CACHED: Duration = Duration::from_mins(1);
 /// The most items that are read before the signature of a body holds.
 const MAX_UNSIGNED_READS: usize = 2;
 
-/// Channels that were found and somebody holds, and the list of secrets, each with the time when it was read. A channel that
-/// nobody holds is never remembered: it may be registered any moment, and messages for it must count from then on.
+/// Channels that were found and somebody holds, and the list of secrets, each with the time when it was read. A channel
+/// that nobody holds is never remembered: it may be registered any moment, and messages for it must count from then on.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     channels: HashMap<ChannelId, (Holders, Time)>,
@@ -87,12 +87,12 @@ impl Store {
         for id in ids {
             match self.cache().channel(id, now) {
                 Some(holders) => drop(found.channels.insert(id.clone(), holders)),
-                None => drop(asked.insert(Key::channel(id), id.clone())),
+                None => drop(asked.insert(ItemKey::channel(id), id.clone())),
             }
         }
         if !asked.is_empty() {
-            let mut items = self.batch_get(asked.keys().cloned().chain([Key::secrets()])).await?;
-            self.cache().secrets = Some((SecretList::read(items.remove(&Key::secrets())), now));
+            let mut items = self.batch_get(asked.keys().cloned().chain([ItemKey::secrets()])).await?;
+            self.cache().secrets = Some((SecretList::read(items.remove(&ItemKey::secrets())), now));
             for (key, item) in items {
                 let Some(id) = asked.remove(&key) else { continue };
                 match from_item::<Holders>("channel", item) {
@@ -101,7 +101,7 @@ impl Store {
                         found.channels.insert(id, holders);
                     }
                     Err(error) => {
-                        tracing::error!(channel = %id, %error, "the item of a channel can't be read");
+                        tracing::error!(channel = %id, %error, "channel item cannot be read");
                         found.unreadable.push(id);
                     }
                 }
@@ -137,8 +137,8 @@ impl Store {
         }
     }
 
-    /// The same, after reading at most two items of the table: the list of all secrets, unless it is remembered, and as many
-    /// of the named channels as there is room for.
+    /// The same, after reading at most two items of the table: the list of all secrets, unless it is remembered, and as
+    /// many of the named channels as there is room for.
     ///
     /// Which ones is left to chance: a body that names more of them is delivered again, and then others are looked up.
     ///
@@ -149,12 +149,12 @@ impl Store {
         {
             let cache = self.cache();
             if cache.list(now).is_none() {
-                keys.insert(Key::secrets(), None);
+                keys.insert(ItemKey::secrets(), None);
             }
             let mut unknown: Vec<&ChannelId> = named.iter().filter(|id| cache.channel(id, now).is_none()).collect();
             fastrand::shuffle(&mut unknown);
             let room = MAX_UNSIGNED_READS - keys.len();
-            keys.extend(unknown.into_iter().take(room).map(|id| (Key::channel(id), Some(id.clone()))));
+            keys.extend(unknown.into_iter().take(room).map(|id| (ItemKey::channel(id), Some(id.clone()))));
         }
         let mut items = if keys.is_empty() { HashMap::new() } else { self.batch_get(keys.keys().cloned()).await? };
         let mut signers = self.remembered_signers(named, now);
@@ -215,13 +215,13 @@ impl Store {
 
     /// A channel with the version that its item has, where it has one: versions that kept no holders wrote none.
     async fn read_item(&self, id: &ChannelId) -> Result<Option<(Holders, Option<i64>)>, StoreError> {
-        let Some(item) = self.batch_get([Key::channel(id)]).await?.into_values().next() else { return Ok(None) };
+        let Some(item) = self.batch_get([ItemKey::channel(id)]).await?.into_values().next() else { return Ok(None) };
         let version = item.get("version").and_then(|version| version.as_n().ok()?.parse().ok());
         Ok(Some((from_item("channel", item)?, version)))
     }
 
-    /// The writes that make the item of a channel what it is to be, and the list of secrets with it. Fields that this version
-    /// does not know stay.
+    /// The writes that make the item of a channel what it is to be, and the list of secrets with it. Fields that this
+    /// version does not know stay.
     fn rewrite<'a>(
         &self,
         id: &ChannelId,
@@ -250,22 +250,22 @@ impl Store {
         let expression = format!("SET {}{remove}", set.join(", "));
         let values = item.into_iter().map(|(name, value)| (format!(":{name}"), value));
         let values = values.chain([(":none".to_owned(), AttributeValue::L(Vec::new()))]);
-        let channel = self.update(Key::channel(id), &expression, values, condition);
+        let channel = self.update(ItemKey::channel(id), &expression, values, condition);
         let before = before.and_then(|(holders, _)| holders.current());
         let named = |channel: Option<&'a Channel>| channel.and_then(|channel| channel.secret_id.as_ref());
         let listing = Listing { channel: id, before: named(before), after: named(after.current()) };
         Ok([Some(channel), self.list_secrets(&listing)].into_iter().flatten().collect())
     }
 
-    /// Adds to the list of secrets what it lacks of these channels: those that were registered before there was a list. It is
-    /// of no consequence if that fails; their secrets are found by the channels, and whoever reads next tries again.
+    /// Adds to the list of secrets what it lacks of these channels: those that were registered before there was a list. It
+    /// is of no consequence if that fails; their secrets are found by the channels, and whoever reads next tries again.
     async fn complete_list(&self, channels: impl Iterator<Item = &ChannelId>) {
         let unlisted = self.cache().unlisted(channels);
         for (id, secret) in unlisted {
             let listing = Listing { channel: &id, before: None, after: Some(&secret) };
             match self.transact(self.list_secrets(&listing).into_iter().collect()).await {
                 Ok(_) => self.cache().listed(secret, &id),
-                Err(error) => tracing::warn!(channel = %id, %error, "the secret of a channel could not be listed"),
+                Err(error) => tracing::warn!(channel = %id, %error, "channel secret not added to the list"),
             }
         }
     }
@@ -288,8 +288,8 @@ impl Cache {
         self.secrets.as_ref().filter(|(_, read)| now < read.plus(CACHED)).map(|(list, _)| list)
     }
 
-    /// The channels among these whose secrets are not on the list. A channel that was read before the list tells nothing: it
-    /// may have changed since.
+    /// The channels among these whose secrets are not on the list. A channel that was read before the list tells nothing:
+    /// it may have changed since.
     fn unlisted<'a>(&self, channels: impl Iterator<Item = &'a ChannelId>) -> Vec<(ChannelId, SecretId)> {
         let Some((list, list_read)) = &self.secrets else { return Vec::new() };
         let unlisted = channels.filter_map(|id| {

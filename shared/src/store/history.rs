@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use super::key::{self, Item, Key};
+use super::key::{self, Item, ItemKey};
 use super::query::SortKeys;
 use super::read_set::ReadSet;
 use super::request::{ATTEMPTS, from_item, pause, unavailable};
@@ -88,7 +88,7 @@ impl TenantStore {
     /// # Errors
     /// The entry could not be read.
     pub async fn history_entry(&self, id: &ContactId, key: &HistoryKey) -> Result<Option<HistoryEntry>, StoreError> {
-        let key = Key::history(&self.id, id, key);
+        let key = ItemKey::history(&self.id, id, key);
         self.store.batch_get([key]).await?.into_values().next().map(entry).transpose()
     }
 
@@ -148,8 +148,8 @@ impl TenantStore {
         }
     }
 
-    /// Deletes the entries of a span, page by page, and returns the newest time that one of them had, by its own clock or by
-    /// ours.
+    /// Deletes the entries of a span, page by page, and returns the newest time that one of them had, by its own clock or
+    /// by ours.
     pub(super) async fn delete_history(&self, span: &HistorySpan) -> Result<Option<Time>, StoreError> {
         let (mut newest, mut start) = (None, None);
         loop {
@@ -166,7 +166,7 @@ impl TenantStore {
             let own: Vec<&Item> = items.iter().filter(|item| at(item).is_none_or(|at| span.holds(at))).collect();
             newest = newest
                 .max(own.iter().flat_map(|item| [at(item), history_key(item).map(|key| key.time)]).max().flatten());
-            for keys in own.into_iter().filter_map(Key::of).collect::<Vec<_>>().chunks(DELETES) {
+            for keys in own.into_iter().filter_map(ItemKey::of).collect::<Vec<_>>().chunks(DELETES) {
                 self.delete_chunk(keys).await?;
             }
             start = answer.last_evaluated_key;
@@ -177,8 +177,8 @@ impl TenantStore {
     }
 
     /// Deletes up to [`DELETES`] items; those that DynamoDB left are deleted again until none is.
-    async fn delete_chunk(&self, keys: &[Key]) -> Result<(), StoreError> {
-        let delete = |key: Key| {
+    async fn delete_chunk(&self, keys: &[ItemKey]) -> Result<(), StoreError> {
+        let delete = |key: ItemKey| {
             let request = DeleteRequest::builder().set_key(Some(key.into_item())).build().expect("the key is set");
             WriteRequest::builder().delete_request(request).build()
         };
@@ -216,7 +216,7 @@ fn at(item: &Item) -> Option<Time> {
 
 /// The key of an item in its history.
 fn history_key(item: &Item) -> Option<HistoryKey> {
-    key::from_timed(&Key::of(item)?.sk)
+    key::from_timed(&ItemKey::of(item)?.sk)
 }
 
 /// Reads an entry.

@@ -13,12 +13,12 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// The key of an item.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Key {
+pub(super) struct ItemKey {
     pub(super) pk: String,
     pub(super) sk: String,
 }
 
-impl Key {
+impl ItemKey {
     pub(super) fn channel(id: &ChannelId) -> Self {
         Self { pk: format!("CHANNEL#{id}"), sk: "CHANNEL".to_owned() }
     }
@@ -99,15 +99,15 @@ mod tests {
         let shard = contact.shard();
         let event = EventId::from("wamid.A#B".to_owned());
         let key = HistoryKey { time: Time::from_millis(5), id: event.clone() };
-        let text = |key: Key| format!("{} {}", key.pk, key.sk);
-        assert_eq!(text(Key::channel(&"106".parse().unwrap())), "CHANNEL#106 CHANNEL");
-        assert_eq!(text(Key::secrets()), "SECRETS SECRETS");
-        assert_eq!(text(Key::settings(&tenant)), "T#demo SETTINGS");
-        assert_eq!(text(Key::contact(&tenant, &contact)), format!("T#demo#C#{shard} +14155550123"));
-        assert_eq!(text(Key::suppression(&tenant, &contact)), format!("T#demo#S#{shard} +14155550123"));
-        assert_eq!(text(Key::history(&tenant, &contact, &key)), "T#demo#H#+14155550123 0000000000005#wamid.A#B");
+        let text = |key: ItemKey| format!("{} {}", key.pk, key.sk);
+        assert_eq!(text(ItemKey::channel(&"106".parse().unwrap())), "CHANNEL#106 CHANNEL");
+        assert_eq!(text(ItemKey::secrets()), "SECRETS SECRETS");
+        assert_eq!(text(ItemKey::settings(&tenant)), "T#demo SETTINGS");
+        assert_eq!(text(ItemKey::contact(&tenant, &contact)), format!("T#demo#C#{shard} +14155550123"));
+        assert_eq!(text(ItemKey::suppression(&tenant, &contact)), format!("T#demo#S#{shard} +14155550123"));
+        assert_eq!(text(ItemKey::history(&tenant, &contact, &key)), "T#demo#H#+14155550123 0000000000005#wamid.A#B");
         assert_eq!(from_timed("0000000000005#wamid.A#B"), Some(key));
-        assert!(text(Key::outbox(Time::from_millis(5), &event)).starts_with("OUTBOX#"));
+        assert!(text(ItemKey::outbox(Time::from_millis(5), &event)).starts_with("OUTBOX#"));
     }
 
     #[test]

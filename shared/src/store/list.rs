@@ -2,7 +2,7 @@
 
 use futures::{Stream, StreamExt, stream};
 
-use super::key::{self, Item, Key};
+use super::key::{self, Item, ItemKey};
 use super::query::SortKeys;
 use super::record_item;
 use super::request::{unavailable, unreadable};
@@ -29,8 +29,8 @@ pub struct ContactPage {
 }
 
 impl TenantStore {
-    /// All contacts who opted in, under all ids that they go by, in no order, by reading all contacts. The stream is complete
-    /// only if no error came before its end.
+    /// All contacts who opted in, under all ids that they go by, in no order, by reading all contacts. The stream is
+    /// complete only if no error came before its end.
     pub fn opted_in(&self) -> impl Stream<Item = Result<Vec<ContactId>, StoreError>> + Send + '_ {
         let pages = move |shard| {
             let first = Some(ListPosition { shard, after: None });
@@ -102,7 +102,8 @@ impl TenantStore {
         prefix: &str,
     ) -> Result<(Vec<(ContactId, Item)>, bool), StoreError> {
         let partition = key::contacts(&self.id, from.shard);
-        let start = from.after.as_ref().map(|after| Key { pk: partition.clone(), sk: after.to_string() }.into_item());
+        let start =
+            from.after.as_ref().map(|after| ItemKey { pk: partition.clone(), sk: after.to_string() }.into_item());
         let ids = if prefix.is_empty() { SortKeys::All } else { SortKeys::BeginWith(prefix.to_owned()) };
         let answer = self
             .store
@@ -113,7 +114,7 @@ impl TenantStore {
             .await
             .map_err(unavailable)?;
         let last = answer.last_evaluated_key.is_none();
-        let id = |item: &Item| ContactId::received(&Key::of(item)?.sk).ok();
+        let id = |item: &Item| ContactId::received(&ItemKey::of(item)?.sk).ok();
         let items = answer.items.unwrap_or_default().into_iter();
         let items = items.map(|item| Ok((id(&item).ok_or_else(|| unreadable("contact"))?, item)));
         Ok((items.collect::<Result<_, StoreError>>()?, last))

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem,
 use futures::{Stream, stream};
 use serde::{Deserialize, Serialize};
 
-use super::key::{self, Item, Key};
+use super::key::{self, Item, ItemKey};
 use super::query::SortKeys;
 use super::request::{Condition, WriteOutcome, from_item, to_attribute, to_item, unavailable, unreadable};
 use super::{Store, StoreError};
@@ -57,8 +57,8 @@ pub struct Pending {
     pub item: OutboxItem,
 }
 
-/// A lease on an item: until it runs out, its holder alone sends the confirmation. Only [`Store::claim`] makes one, and only
-/// a claim can be settled or put off, which ends it.
+/// A lease on an item: until it runs out, its holder alone sends the confirmation. Only [`Store::claim`] makes one, and
+/// only a claim can be settled or put off, which ends it.
 #[derive(Debug)]
 pub struct Claim(Pending);
 
@@ -85,7 +85,7 @@ impl Pending {
     /// # Errors
     /// It is no item of the outbox.
     pub fn from_image(image: Item) -> Result<Self, StoreError> {
-        let place = Key::of(&image).and_then(|key| key::from_timed(&key.sk));
+        let place = ItemKey::of(&image).and_then(|key| key::from_timed(&key.sk));
         let HistoryKey { time: due, id: event } = place.ok_or_else(|| unreadable("outbox"))?;
         Ok(Self { due, event, item: from_item("outbox", image)? })
     }
@@ -102,12 +102,12 @@ impl Pending {
         self.item.lost + u32::from(self.item.taken)
     }
 
-    fn key(&self) -> Key {
-        Key::outbox(self.due, &self.event)
+    fn key(&self) -> ItemKey {
+        ItemKey::outbox(self.due, &self.event)
     }
 
-    fn history_key(&self) -> Key {
-        Key::history(&self.item.tenant, &self.item.contact, &self.entry())
+    fn history_key(&self) -> ItemKey {
+        ItemKey::history(&self.item.tenant, &self.item.contact, &self.entry())
     }
 }
 
@@ -179,7 +179,7 @@ impl Store {
             ..pending.item.clone()
         };
         let claimed = Pending { due: until, event: pending.event.clone(), item };
-        let mut items = self.moved(pending, &claimed)?;
+        let mut items = self.moved(Move { from: pending, to: &claimed })?;
         items.push(self.require_pending(pending.history_key())?);
         Ok((self.transact(items).await? == WriteOutcome::Written).then_some(Claim(claimed)))
     }
@@ -193,7 +193,7 @@ impl Store {
         let Claim(claimed) = claim;
         let item = OutboxItem { attempt: claimed.item.attempt + 1, taken: false, ..claimed.item.clone() };
         let later = Pending { due: until, event: claimed.event.clone(), item };
-        Ok(self.transact(self.moved(&claimed, &later)?).await? == WriteOutcome::Written)
+        Ok(self.transact(self.moved(Move { from: &claimed, to: &later })?).await? == WriteOutcome::Written)
     }
 
     /// Ends a claim by writing the fate of the pending confirmation into the history, and removes the item from the outbox.
@@ -226,7 +226,7 @@ impl Store {
     /// The fields that the fate has are written; all others stay as they are, those of a later version included.
     pub(super) fn record_fate(
         &self,
-        entry: Key,
+        entry: ItemKey,
         from: ConfirmationState,
         fate: &Confirmation,
     ) -> Result<TransactWriteItem, StoreError> {
@@ -247,7 +247,7 @@ impl Store {
     }
 
     /// Requires an entry whose confirmation is pending.
-    fn require_pending(&self, entry: Key) -> Result<TransactWriteItem, StoreError> {
+    fn require_pending(&self, entry: ItemKey) -> Result<TransactWriteItem, StoreError> {
         let check = ConditionCheck::builder()
             .table_name(&*self.table)
             .set_key(Some(entry.into_item()))
@@ -260,12 +260,19 @@ impl Store {
     }
 
     /// Moves an item to its next due time.
-    fn moved(&self, from: &Pending, to: &Pending) -> Result<Vec<TransactWriteItem>, StoreError> {
+    fn moved(&self, Move { from, to }: Move) -> Result<Vec<TransactWriteItem>, StoreError> {
         Ok(vec![
             self.delete(from.key(), Condition::Present),
             self.put(to.key(), to_item("outbox", &to.item)?, Condition::Absent),
         ])
     }
+}
+
+/// The move of an item to its next due time.
+#[derive(Clone, Copy)]
+struct Move<'a> {
+    from: &'a Pending,
+    to: &'a Pending,
 }
 
 /// A state as the table has it.

@@ -28,7 +28,7 @@ pub(super) enum ItemVersion {
 }
 
 impl ReadSet {
-    /// Whether the record of an id was read.
+    /// True if the record of an id was read.
     pub(super) fn has(&self, id: &ContactId) -> bool {
         self.records.contains_key(id)
     }

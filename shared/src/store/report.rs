@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use futures::{StreamExt, stream};
 
 use super::history;
-use super::key::{Item, Key};
+use super::key::{Item, ItemKey};
 use super::request::{WriteOutcome, until_written};
 use super::{StoreError, TenantStore};
 use crate::callback::Callback;
@@ -37,9 +37,9 @@ impl TenantStore {
         reports: Vec<(Callback, DeliveryReport)>,
         now: Time,
     ) -> Result<Vec<Reported>, StoreError> {
-        let mut each: BTreeMap<Key, (EventId, Vec<DeliveryReport>)> = BTreeMap::new();
+        let mut each: BTreeMap<ItemKey, (EventId, Vec<DeliveryReport>)> = BTreeMap::new();
         for (Callback { contact, entry }, report) in reports {
-            let key = Key::history(&self.id, &contact, &entry);
+            let key = ItemKey::history(&self.id, &contact, &entry);
             each.entry(key).or_insert((entry.id, Vec::new())).1.push(report);
         }
         let mut items = self.store.batch_get(each.keys().cloned()).await?;
@@ -53,7 +53,7 @@ impl TenantStore {
     /// Writes the fate that reports make of one confirmation, whose entry was read as `item`.
     async fn report(
         &self,
-        key: Key,
+        key: ItemKey,
         item: Option<Item>,
         reports: &[DeliveryReport],
         now: Time,
@@ -69,7 +69,7 @@ impl TenantStore {
     /// One attempt at that. It continues without the entry, which has changed since it was read.
     async fn try_report(
         &self,
-        key: &Key,
+        key: &ItemKey,
         item: Option<Item>,
         reports: &[DeliveryReport],
         now: Time,

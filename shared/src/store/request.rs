@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::key::{Item, Key};
+use super::key::{Item, ItemKey};
 use super::{Store, StoreError};
 
 /// The most keys that DynamoDB takes in one call:
@@ -49,20 +49,20 @@ impl Store {
     /// Reads items by key, strongly consistent, as they are: absent ones are missing in the answer. Keys repeat freely.
     pub(super) async fn batch_get(
         &self,
-        keys: impl IntoIterator<Item = Key>,
-    ) -> Result<HashMap<Key, Item>, StoreError> {
-        let distinct: BTreeSet<Key> = keys.into_iter().collect();
-        let distinct: Vec<Key> = distinct.into_iter().collect();
-        let chunks: Vec<Vec<Key>> = distinct.chunks(BATCH).map(<[Key]>::to_vec).collect();
+        keys: impl IntoIterator<Item = ItemKey>,
+    ) -> Result<HashMap<ItemKey, Item>, StoreError> {
+        let distinct: BTreeSet<ItemKey> = keys.into_iter().collect();
+        let distinct: Vec<ItemKey> = distinct.into_iter().collect();
+        let chunks: Vec<Vec<ItemKey>> = distinct.chunks(BATCH).map(<[ItemKey]>::to_vec).collect();
         let calls = stream::iter(chunks).map(|chunk| self.batch_get_chunk(chunk));
-        let found: Vec<Vec<(Key, Item)>> = calls.buffered(AT_ONCE).try_collect().await?;
+        let found: Vec<Vec<(ItemKey, Item)>> = calls.buffered(AT_ONCE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
 
     /// Up to [`BATCH`] keys; what DynamoDB left out is asked for again until nothing is left.
-    async fn batch_get_chunk(&self, keys: Vec<Key>) -> Result<Vec<(Key, Item)>, StoreError> {
+    async fn batch_get_chunk(&self, keys: Vec<ItemKey>) -> Result<Vec<(ItemKey, Item)>, StoreError> {
         let mut found = Vec::new();
-        let mut left: Vec<Item> = keys.into_iter().map(Key::into_item).collect();
+        let mut left: Vec<Item> = keys.into_iter().map(ItemKey::into_item).collect();
         // Calls in a row that processed nothing at all.
         let mut idle = 0;
         while idle < ATTEMPTS {
@@ -84,7 +84,7 @@ impl Store {
                 .await
                 .map_err(unavailable)?;
             for item in answer.responses.unwrap_or_default().into_values().flatten() {
-                found.push((Key::of(&item).ok_or_else(|| unreadable("item without a key"))?, item));
+                found.push((ItemKey::of(&item).ok_or_else(|| unreadable("item without a key"))?, item));
             }
             left = answer
                 .unprocessed_keys
@@ -116,7 +116,7 @@ impl Store {
     }
 
     /// A write of a whole item.
-    pub(super) fn put(&self, key: Key, item: Item, condition: Condition) -> TransactWriteItem {
+    pub(super) fn put(&self, key: ItemKey, item: Item, condition: Condition) -> TransactWriteItem {
         let (expression, values) = condition.expression();
         let put = Put::builder()
             .table_name(&*self.table)
@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// A deletion of an item.
-    pub(super) fn delete(&self, key: Key, condition: Condition) -> TransactWriteItem {
+    pub(super) fn delete(&self, key: ItemKey, condition: Condition) -> TransactWriteItem {
         let (expression, values) = condition.expression();
         let delete = Delete::builder()
             .table_name(&*self.table)
@@ -144,7 +144,7 @@ impl Store {
     /// A write of some attributes of an item, which leaves the others.
     pub(super) fn update(
         &self,
-        key: Key,
+        key: ItemKey,
         expression: &str,
         values: impl IntoIterator<Item = (String, AttributeValue)>,
         condition: Condition,
@@ -155,7 +155,7 @@ impl Store {
     /// An update whose expression has placeholders for names of attributes as well.
     pub(super) fn update_named(
         &self,
-        key: Key,
+        key: ItemKey,
         expression: &str,
         names: impl IntoIterator<Item = (String, String)>,
         values: impl IntoIterator<Item = (String, AttributeValue)>,
@@ -176,7 +176,7 @@ impl Store {
     }
 
     /// A condition on an item that the transaction does not write.
-    pub(super) fn require(&self, key: Key, condition: Condition) -> TransactWriteItem {
+    pub(super) fn require(&self, key: ItemKey, condition: Condition) -> TransactWriteItem {
         let (expression, values) = condition.expression();
         let check = ConditionCheck::builder()
             .table_name(&*self.table)
@@ -219,9 +219,10 @@ impl Condition {
     }
 }
 
-/// Decides and writes until the writing wins its race. An `attempt` decides on what it reads and writes on the condition that
-/// this still stands. It breaks with its result once that is written, or once there is nothing to write; it continues where
-/// something has changed meanwhile. It is handed its number, from 1 on, and the state that the one before continued with.
+/// Decides and writes until the writing wins its race. An `attempt` decides on what it reads and writes on the condition
+/// that this still stands. It breaks with its result once that is written, or once there is nothing to write; it continues
+/// where something has changed meanwhile. It is handed its number, from 1 on, and the state that the one before continued
+/// with.
 ///
 /// # Errors
 /// An attempt failed, or all [`ATTEMPTS`] lost their race ([`StoreError::Contended`]).

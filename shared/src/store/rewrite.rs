@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
-use super::key::Key;
+use super::key::ItemKey;
 use super::read_set::ReadSet;
 use super::record_item;
 use super::request::Condition;
@@ -40,7 +40,7 @@ impl TenantStore {
                 continue;
             }
             let version = read_set.next_version(id, now.millis());
-            let key = Key::contact(&self.id, id);
+            let key = ItemKey::contact(&self.id, id);
             let (item, version) = record_item::written(record, version, now)?;
             rewrite.items.push(match item {
                 Some(item) => self.store.put(key, item, read_set.unchanged(id)),
@@ -52,7 +52,7 @@ impl TenantStore {
             return Ok(rewrite);
         }
         for id in unwritten {
-            rewrite.items.push(self.store.require(Key::contact(&self.id, id), read_set.unchanged(id)));
+            rewrite.items.push(self.store.require(ItemKey::contact(&self.id, id), read_set.unchanged(id)));
         }
         let before = suppressed(records.keys().filter_map(|id| read_set.records.get_key_value(id)));
         let after = suppressed(records.iter());
@@ -65,7 +65,7 @@ impl TenantStore {
 
     /// Puts an id on the suppression list with these letters, or takes it off. Other fields of an entry stay.
     fn suppress(&self, id: &ContactId, letters: Option<&String>) -> TransactWriteItem {
-        let key = Key::suppression(&self.id, id);
+        let key = ItemKey::suppression(&self.id, id);
         match letters {
             None => self.store.delete(key, Condition::Always),
             Some(letters) => {

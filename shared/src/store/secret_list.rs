@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::Store;
-use super::key::{Item, Key};
+use super::key::{Item, ItemKey};
 use super::request::Condition;
 use crate::id::{ChannelId, SecretId};
 
@@ -70,7 +70,7 @@ impl Store {
             names.into_iter().filter_map(|(name, secret)| Some((name.to_owned(), format!("{PREFIX}{}", secret?))));
         let channel = AttributeValue::Ss(vec![channel.to_string()]);
         let values = [(":channel".to_owned(), channel)];
-        Some(self.update_named(Key::secrets(), &expression.join(" "), names, values, Condition::Always))
+        Some(self.update_named(ItemKey::secrets(), &expression.join(" "), names, values, Condition::Always))
     }
 }
 

@@ -104,7 +104,7 @@ impl TenantStore {
                     continue;
                 }
             };
-            let records = person.records(&decision.contact, decision.heeded.as_ref());
+            let records = person.records(&decision.contact, decision.applied.as_ref());
             meanwhile.assume(&records);
             unwritten.records.extend(records);
             let entries = [&decision.entry, &decision.merge].into_iter().flatten();

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
-use super::key::{Item, Key};
+use super::key::{Item, ItemKey};
 use super::request::{Condition, WriteOutcome, from_item, to_item, until_written};
 use super::{Store, StoreError, TenantStore};
 use crate::id::{TenantId, cut};
@@ -55,7 +55,7 @@ impl TenantStore {
     /// # Errors
     /// They could not be read.
     pub async fn settings(&self) -> Result<Option<SavedSettings>, StoreError> {
-        let item = self.store.batch_get([Key::settings(&self.id)]).await?.into_values().next();
+        let item = self.store.batch_get([ItemKey::settings(&self.id)]).await?.into_values().next();
         item.map(saved).transpose()
     }
 
@@ -94,7 +94,7 @@ impl TenantStore {
             updated_at: Some(now),
             updated_by: Some(cut(user, USER_BYTES).to_owned()),
         };
-        let key = Key::settings(&self.id);
+        let key = ItemKey::settings(&self.id);
         let write = match current {
             Some(_) => {
                 let condition = Condition::Equals("version", i64::try_from(version).unwrap_or(i64::MAX));
@@ -118,7 +118,7 @@ impl Store {
             defaults.keys().map(|name| format!("{name} = if_not_exists({name}, :{name})")).collect();
         let expression = format!("SET {}", assignments.join(", "));
         let values = defaults.into_iter().map(|(name, value)| (format!(":{name}"), value));
-        Ok(self.update(Key::settings(tenant), &expression, values, Condition::Always))
+        Ok(self.update(ItemKey::settings(tenant), &expression, values, Condition::Always))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::key::Key;
+use super::key::ItemKey;
 use super::read_set::ReadSet;
 use super::request::unreadable;
 use super::{StoreError, TenantStore};
@@ -48,7 +48,7 @@ impl Snapshot {
     /// group the order stays. Each comes with the read set of its person, to start changes from.
     #[must_use]
     pub fn by_person<T>(&self, things: Vec<T>, sighting: impl Fn(&T) -> &Sighting) -> Vec<(ReadSet, Vec<T>)> {
-        let mut joined = Joined::default();
+        let mut joined = JoinedIds::default();
         for (id, record) in &self.read_set.records {
             let leads_to = match &record.now {
                 IdState::Link(to) => Some(to.clone()),
@@ -90,16 +90,16 @@ impl TenantStore {
         let ids: BTreeSet<&ContactId> = about.iter().flat_map(|(sighting, _)| sighting.named()).collect();
         let events: Vec<(&ContactId, &HistoryKey)> =
             about.iter().filter_map(|(sighting, event)| Some((sighting.ids.home()?, (*event)?))).collect();
-        let settings = Key::settings(&self.id);
-        let records = ids.iter().map(|id| Key::contact(&self.id, id));
-        let entries = events.iter().map(|(id, event)| Key::history(&self.id, id, event));
+        let settings = ItemKey::settings(&self.id);
+        let records = ids.iter().map(|id| ItemKey::contact(&self.id, id));
+        let entries = events.iter().map(|(id, event)| ItemKey::history(&self.id, id, event));
         let mut items = self.store.batch_get([settings.clone()].into_iter().chain(records).chain(entries)).await?;
         let mut read_set = ReadSet::default();
         for id in ids {
             // A record that can't be read stays missing, and a caller that needs it gets an error.
-            read_set.read(id.clone(), items.remove(&Key::contact(&self.id, id))).ok();
+            read_set.read(id.clone(), items.remove(&ItemKey::contact(&self.id, id))).ok();
         }
-        let seen = events.into_iter().filter(|(id, event)| items.contains_key(&Key::history(&self.id, id, event)));
+        let seen = events.into_iter().filter(|(id, event)| items.contains_key(&ItemKey::history(&self.id, id, event)));
         let seen = seen.map(|(id, event)| (id.clone(), event.clone())).collect();
         let settings = items.remove(&settings).map(super::settings::saved).transpose()?;
         Ok(Snapshot { settings, read_set, seen })
@@ -144,10 +144,10 @@ impl TenantStore {
 
     /// Reads those records of these ids that can be read, and returns an error of the others, if there are any.
     async fn readable_records(&self, ids: Vec<ContactId>) -> Result<(ReadSet, Option<StoreError>), StoreError> {
-        let mut items = self.store.batch_get(ids.iter().map(|id| Key::contact(&self.id, id))).await?;
+        let mut items = self.store.batch_get(ids.iter().map(|id| ItemKey::contact(&self.id, id))).await?;
         let (mut read_set, mut unreadable) = (ReadSet::default(), None);
         for id in ids {
-            let item = items.remove(&Key::contact(&self.id, &id));
+            let item = items.remove(&ItemKey::contact(&self.id, &id));
             unreadable = read_set.read(id, item).err().or(unreadable);
         }
         Ok((read_set, unreadable))
@@ -155,16 +155,16 @@ impl TenantStore {
 }
 
 /// Ids that belong together, directly or by others: a disjoint-set forest
-/// (<https://en.wikipedia.org/wiki/Disjoint-set_data_structure>). For example, after joining 1 with 2 and 2 with 3, all three
-/// are in the same part.
+/// (<https://en.wikipedia.org/wiki/Disjoint-set_data_structure>). For example, after joining 1 with 2 and 2 with 3, all
+/// three are in the same part.
 #[derive(Default)]
-struct Joined {
+struct JoinedIds {
     parts: HashMap<ContactId, usize>,
     /// The parent of each part; a root is its own parent and stands for all below it.
     within: Vec<usize>,
 }
 
-impl Joined {
+impl JoinedIds {
     fn part(&mut self, id: &ContactId) -> usize {
         let next = self.within.len();
         let mut part = *self.parts.entry(id.clone()).or_insert(next);
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn what_is_joined_by_others_is_one_part() {
         let id = |text: &str| text.parse::<ContactId>().unwrap();
-        let mut joined = Joined::default();
+        let mut joined = JoinedIds::default();
         joined.join(&id("+14155550100"), &id("US.1"));
         joined.join(&id("+14155550101"), &id("US.2"));
         assert_ne!(joined.part(&id("US.1")), joined.part(&id("US.2")));

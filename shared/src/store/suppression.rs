@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
-use super::key::{self, Item, Key};
+use super::key::{self, Item, ItemKey};
 use super::query::SortKeys;
 use super::request::{unavailable, unreadable};
 use super::{StoreError, TenantStore};
@@ -43,7 +43,7 @@ impl TenantStore {
     /// # Errors
     /// Some of the list could not be read.
     pub async fn suppressions(&self, ids: &[ContactId]) -> Result<HashMap<ContactId, Suppression>, StoreError> {
-        let batch = Batch::new(ids);
+        let batch = LookupBatch::new(ids);
         let Some(probe) = batch.probe() else { return self.look_up(batch).await };
         let first = self.page(&probe.range, None, Some(probe.limit)).await?;
         if batch.lookup_units() <= batch.list_units(&probe.range, &first) {
@@ -85,8 +85,8 @@ impl TenantStore {
         ids.iter().zip(&sightings).map(|(id, sighting)| Ok((id.clone(), status(sighting)?))).collect()
     }
 
-    async fn look_up(&self, batch: Batch<'_>) -> Result<HashMap<ContactId, Suppression>, StoreError> {
-        let items = self.store.batch_get(batch.ids.iter().map(|id| Key::suppression(&self.id, id))).await?;
+    async fn look_up(&self, batch: LookupBatch<'_>) -> Result<HashMap<ContactId, Suppression>, StoreError> {
+        let items = self.store.batch_get(batch.ids.iter().map(|id| ItemKey::suppression(&self.id, id))).await?;
         items.values().map(entry).collect()
     }
 
@@ -152,13 +152,13 @@ struct Probe {
 }
 
 /// The recipients of a batch, each once, and the parts of the list in which they would stand.
-struct Batch<'a> {
+struct LookupBatch<'a> {
     ids: HashSet<&'a ContactId>,
     ranges: BTreeMap<Shard, Range>,
     in_shard: BTreeMap<Shard, Vec<&'a ContactId>>,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> LookupBatch<'a> {
     fn new(ids: &'a [ContactId]) -> Self {
         let ids: HashSet<&ContactId> = ids.iter().collect();
         let mut in_shard: BTreeMap<Shard, Vec<&ContactId>> = BTreeMap::new();
@@ -178,7 +178,8 @@ impl<'a> Batch<'a> {
         units(self.ids.len())
     }
 
-    /// The probe that estimates the cost of reading the list; none where that cannot be less: it is a unit a shard at least.
+    /// The probe that estimates the cost of reading the list; none where that cannot be less: it is a unit a shard at
+    /// least.
     fn probe(&self) -> Option<Probe> {
         if self.ids.len() <= self.ranges.len() {
             return None;
@@ -191,8 +192,8 @@ impl<'a> Batch<'a> {
         Some(Probe { range: self.ranges.get(shard)?.clone(), limit })
     }
 
-    /// The estimated cost of reading the list, in read units, judging by its first entries in one range: as much as there for
-    /// each recipient whom they reach or, if they are all there are, for each shard.
+    /// The estimated cost of reading the list, in read units, judging by its first entries in one range: as much as there
+    /// for each recipient whom they reach or, if they are all there are, for each shard.
     fn list_units(&self, range: &Range, first: &ListPage) -> f64 {
         let last = first.entries.last().filter(|_| first.next.is_some());
         match last {

@@ -15,10 +15,10 @@ use pattern::Pattern;
 use phonenumber::metadata::{DATABASE, Descriptor};
 use phonenumber::{Metadata, Mode, PhoneNumber};
 
-/// How many valid numbers are tried.
+/// The number of valid numbers that are tried.
 const VALID: usize = 50_000;
 
-/// How many of them the crate writes itself. It is slow, as it compiles its rules one by one.
+/// The number of those that the crate writes itself. It is slow, as it compiles its rules one by one.
 const WRITTEN: usize = 150;
 
 /// Country codes of no country: in the database they share one id.

@@ -9,12 +9,12 @@ use fastrand::Rng;
 pub struct Pattern(Vec<Vec<Repeated>>);
 
 struct Repeated {
-    part: Part,
+    part: PatternPart,
     least: usize,
     most: usize,
 }
 
-enum Part {
+enum PatternPart {
     /// One of these digits.
     Digit(Vec<char>),
     Group(Pattern),
@@ -46,14 +46,14 @@ impl Pattern {
                     assert_eq!((chars.next(), chars.next()), (Some('?'), Some(':')));
                     let group = Self::read(chars);
                     assert_eq!(chars.next(), Some(')'));
-                    Part::Group(group)
+                    PatternPart::Group(group)
                 }
-                '[' => Part::Digit(class(chars)),
+                '[' => PatternPart::Digit(class(chars)),
                 '\\' => {
                     assert_eq!(chars.next(), Some('d'));
-                    Part::Digit(('0'..='9').collect())
+                    PatternPart::Digit(('0'..='9').collect())
                 }
-                '0'..='9' => Part::Digit(vec![c]),
+                '0'..='9' => PatternPart::Digit(vec![c]),
                 other => panic!("{other} is in no rule"),
             };
             let (least, most) = repetition(chars);
@@ -73,8 +73,8 @@ impl Pattern {
         for Repeated { part, least, most } in random.choice(&self.0).unwrap() {
             for _ in 0..random.usize(*least..=*most) {
                 match part {
-                    Part::Digit(digits) => text.push(*random.choice(digits).unwrap()),
-                    Part::Group(pattern) => pattern.add_sample(random, text),
+                    PatternPart::Digit(digits) => text.push(*random.choice(digits).unwrap()),
+                    PatternPart::Group(pattern) => pattern.add_sample(random, text),
                 }
             }
         }
@@ -95,7 +95,7 @@ fn class(chars: &mut Peekable<Chars>) -> Vec<char> {
     }
 }
 
-/// How often what stands before comes, at least and at most.
+/// The bounds of a repetition, both included.
 fn repetition(chars: &mut Peekable<Chars>) -> (usize, usize) {
     if chars.next_if_eq(&'?').is_some() {
         return (0, 1);

@@ -15,33 +15,33 @@ const MAX_EVIDENCE: usize = 1_000;
 
 /// A change that can be decided.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Whose.
+pub struct BatchChange {
+    /// The contact.
     pub named: Named,
-    /// To what.
+    /// The consent that the contact is switched to.
     pub consent: Consent,
-    /// What proves it.
+    /// The proof of a consent that was given elsewhere.
     pub evidence: Option<Evidence>,
 }
 
 /// A change that can't be read.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Invalid {
-    /// What was given as its id; null for nothing.
+pub struct InvalidChange {
+    /// The id as it was given; null for none.
     pub id: Value,
-    /// What is wrong with it and how to mend it.
+    /// The fault and how to mend it.
     pub detail: String,
 }
 
-impl Change {
+impl BatchChange {
     /// Reads a change.
-    pub fn read(given: Value, now: Time) -> Result<Self, Invalid> {
+    pub fn read(given: Value, now: Time) -> Result<Self, InvalidChange> {
         let Value::Object(object) = given else {
             let detail = "the change does not fit: give an object with `id` and `status`".to_owned();
-            return Err(Invalid { id: Value::Null, detail });
+            return Err(InvalidChange { id: Value::Null, detail });
         };
         let id = object.get("id").cloned().unwrap_or_default();
-        Self::from_object(object, now).map_err(|errors| Invalid { id, detail: told(&errors) })
+        Self::from_object(object, now).map_err(|errors| InvalidChange { id, detail: told(&errors) })
     }
 
     fn from_object(object: Map<String, Value>, now: Time) -> Result<Self, Vec<FieldError>> {
@@ -111,12 +111,12 @@ mod tests {
 
     fn faults(given: Value) -> Vec<String> {
         let Value::Object(object) = given else { panic!("no object") };
-        Change::from_object(object, NOW).unwrap_err().into_iter().map(|error| error.field).collect()
+        BatchChange::from_object(object, NOW).unwrap_err().into_iter().map(|error| error.field).collect()
     }
 
     #[test]
     fn a_change_is_read_with_its_evidence() {
-        let change = Change::read(
+        let change = BatchChange::read(
             json!({
                 "id": "+1 (415) 555-0123", "status": "opted_in",
                 "evidence": {"text": "paper form", "obtained_at": "2026-11-22T10:00:00Z"}
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_number_without_quotes_is_read() {
-        let change = Change::read(json!({"id": 14_155_550_123_u64, "status": "opted_out"}), NOW).unwrap();
+        let change = BatchChange::read(json!({"id": 14_155_550_123_u64, "status": "opted_out"}), NOW).unwrap();
         assert_eq!(change.named.id.as_str(), "+14155550123");
     }
 
@@ -173,7 +173,7 @@ mod tests {
             (json!({"status": "opted_out"}), Value::Null),
             (json!("+14155550123"), Value::Null),
         ] {
-            assert_eq!(Change::read(given, NOW).unwrap_err().id, id);
+            assert_eq!(BatchChange::read(given, NOW).unwrap_err().id, id);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What holds of the reading of any bytes at all, and bodies to begin with. The fuzz target has the same.
+//! Properties of the reading of any bytes at all, and bodies to begin with. The fuzz target has the same.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What keywords and messages come to.
+//! Examples of keywords and messages, folded.
 
 use super::*;
 use crate::keyword::{Candidate, InvalidKeyword, Keyword, MAX_SCALARS, RESERVED_OPT_OUT};

@@ -1,4 +1,4 @@
-//! What people write, and what becomes of it.
+//! Numbers as people write them, and how they are read.
 
 use super::super::{InvalidPhone, Phone};
 
