@@ -77,9 +77,9 @@ pub struct ChannelHolder<'a> {
 /// The extent in which updates count for a holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// All.
+    /// All updates.
     All,
-    /// Opt-outs and stops alone: the channel was nobody's, so nobody may gain by it and nobody's wish to stop may be lost.
+    /// Opt-outs and stops alone: the channel had no holder, so no tenant may gain by it and no wish to stop may be lost.
     Restrictions,
 }
 
@@ -95,13 +95,13 @@ pub enum InvalidHolder {
 }
 
 impl Holders {
-    /// A channel that nobody had before.
+    /// A channel that had no holder before.
     #[must_use]
     pub fn first(channel: Channel, now: Time) -> Self {
         Self { newest: channel, since: Some(now), released_at: None, former: Vec::new() }
     }
 
-    /// The channel as it is registered; none while it is nobody's.
+    /// The channel as it is registered; none while it has no holder.
     #[must_use]
     pub fn current(&self) -> Option<&Channel> {
         self.released_at.is_none().then_some(&self.newest)
@@ -110,7 +110,7 @@ impl Holders {
     /// The channel as a tenant registers it now.
     ///
     /// # Errors
-    /// It is another tenant's, or was a moment ago.
+    /// The channel is another tenant's, or was a moment ago.
     pub fn given(&self, channel: Channel, now: Time) -> Result<Self, InvalidHolder> {
         let is_other = channel.tenant != self.newest.tenant;
         match self.released_at {
@@ -128,7 +128,7 @@ impl Holders {
         }
     }
 
-    /// The channel as its holder gives it back now; none if it is nobody's already.
+    /// The channel as its holder gives it back now; none if it has no holder.
     #[must_use]
     pub fn released(&self, now: Time) -> Option<Self> {
         let at = now.max(self.since.unwrap_or(now));

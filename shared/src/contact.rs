@@ -9,7 +9,7 @@ use crate::time::Time;
 /// A question that events of two kinds answer in opposite ways. The newest answer stands; where both have the same
 /// time, the one that restricts does.
 ///
-/// Times only ever grow, so the order in which events arrive makes no difference to what stands in the end.
+/// Times only ever grow, so the order in which events arrive makes no difference to the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latch {
     /// The newest event that restricts: an opt-out, a block, a stop.
@@ -160,7 +160,7 @@ impl Suppression {
     }
 }
 
-/// A customer of one tenant: what stands about consent, block and provider stop, and what to show of the person.
+/// A customer of one tenant: the state of consent, block and provider stop, and the person's ids and name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     /// Opt-outs against opt-ins, those without effect included.

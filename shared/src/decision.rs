@@ -1,6 +1,6 @@
 //! Decisions: the effect of an event on a contact. Pure: no input, no output, no clock.
 //!
-//! Webhooks arrive late, twice and out of order. What stands in the end must not depend on that, so an event only ever
+//! Webhooks arrive late, twice and out of order. The result must not depend on that, so an event only ever
 //! advances the newest times of a [`Contact`], and everything else follows from those.
 
 mod message_time;
@@ -19,7 +19,7 @@ pub struct Decision {
     pub contact: Contact,
     /// The entry for its history. A switch that switched nothing leaves none.
     pub entry: Option<HistoryEntry>,
-    /// That the contact was joined with another and got stricter by it, where that is so.
+    /// The entry that the contact was joined with another and got stricter by it, where that is so.
     pub merge: Option<HistoryEntry>,
     /// The event, where it counts as well for an id that it named and that the person has left.
     pub applied: Option<Event>,
@@ -169,7 +169,7 @@ pub enum RefusedOptIn {
     Erased,
 }
 
-/// The time at which an opt-in counts that is one of many which staff uploads. Nobody looks at each of those, so they
+/// The time at which an opt-in counts that is one of many which staff uploads. Staff does not look at each of those, so they
 /// never undo an opt-out without a newer consent. Without evidence, the consent may be older than any message that is
 /// still on its way, so it counts from the beginning of time and every opt-out stands over it.
 ///
@@ -190,7 +190,7 @@ pub(crate) fn advance(contact: &mut Contact, event: &Event) {
 }
 
 /// Advances the contact by an event. An event that frees and is not newer than the erasure of the person has no effect.
-/// `explicit` says whether an opt-in of someone who never said anything counts.
+/// `explicit` says whether an opt-in of a contact of unknown status counts.
 fn apply(contact: &Contact, event: &Event, explicit: bool, profile: &Profile) -> (Contact, Effect) {
     let mut after = contact.clone();
     let before = contact.status();
@@ -242,7 +242,7 @@ fn advance_latches(after: &mut Contact, before: &Contact, event: &Event, explici
             let opts_in = !nothing_to_do && !after.opt_out.holds();
             after.opted_in_explicitly |= opts_in;
             if opts_in {
-                // Someone erased is somebody known again.
+                // A contact that was erased is known again.
                 after.source = Some(event.source);
             }
             (nothing_to_do, opts_in)

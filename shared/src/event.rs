@@ -210,7 +210,7 @@ impl From<StoredEntry> for HistoryEntry {
 }
 
 impl HistoryEntry {
-    /// An event that changed something, and of which nobody is told.
+    /// An event that changed something and is not confirmed.
     #[must_use]
     pub fn changed(event: Event) -> Self {
         Self { event, effect: Effect::Changed, reason: None, confirmation: None }

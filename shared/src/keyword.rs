@@ -169,7 +169,7 @@ impl Candidate {
     }
 }
 
-// What is printed ends up in logs, where nobody's words may stand.
+// What is printed ends up in logs, where the words of a person may not stand.
 impl fmt::Debug for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Candidate")

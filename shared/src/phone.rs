@@ -50,7 +50,7 @@ impl Phone {
     /// without `+`.
     ///
     /// # Errors
-    /// There are fewer digits or more, or something else than digits and what parts them.
+    /// The text has fewer digits or more, or other characters than digits and separators.
     pub fn received(text: &str) -> Result<Self, InvalidPhone> {
         let signs = sign::signs(text).map_err(|_| InvalidPhone::StrayCharacter)?;
         let digits: String = signs.chars().filter(char::is_ascii_digit).collect();

@@ -14,7 +14,7 @@ use crate::id::SecretId;
 use crate::log::Metric;
 use crate::time::Time;
 
-/// The time for which the last good secret is used before asking again, after asking was in vain.
+/// The time for which the last good secret is used before asking again, after a failure.
 const WITHOUT: Duration = Duration::from_secs(10);
 
 /// The time for which the last good secret is used at all, so that one that was taken away stops counting.
@@ -39,9 +39,9 @@ pub struct AppSecrets {
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum OneOrMore {
-    /// One.
+    /// One text.
     One(String),
-    /// A list.
+    /// A list of texts.
     More(Vec<String>),
 }
 
@@ -76,7 +76,7 @@ impl fmt::Debug for AppSecrets {
     }
 }
 
-/// Secrets that were fetched.
+/// The cached secrets of an app.
 #[derive(Clone, Debug)]
 struct CachedSecrets {
     secrets: Arc<AppSecrets>,
@@ -86,10 +86,10 @@ struct CachedSecrets {
     until: Time,
 }
 
-/// A secret could not be had.
+/// The error of reading a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
-    /// Secrets Manager did not give it.
+    /// Secrets Manager did not return the secret.
     #[error("secret {id} is unavailable: {code}")]
     Unavailable {
         /// The secret's name.
@@ -133,7 +133,7 @@ impl Secrets {
     /// The secrets of one app. While Secrets Manager does not give any, the last ones go on being used, for an hour.
     ///
     /// # Errors
-    /// They could not be had, or are not of the documented form.
+    /// The secrets could not be read, or are not of the documented form.
     pub async fn app(&self, id: &SecretId, now: Time) -> Result<Arc<AppSecrets>, SecretsError> {
         let known = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
         let Some(known) = known else { return self.fetch(id, now).await };
@@ -151,7 +151,7 @@ impl Secrets {
     }
 
     /// The secrets of one app as they were when they were last asked for, up to an hour ago. Nothing is asked now, so they
-    /// are good for a first look: whoever relies on them asks for them with [`Secrets::app`].
+    /// are good for a first look: a caller that relies on them asks for them with [`Secrets::app`].
     #[must_use]
     pub fn remembered(&self, id: &SecretId, now: Time) -> Option<Arc<AppSecrets>> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,7 +186,7 @@ impl Secrets {
         Ok(secrets)
     }
 
-    /// Uses for a while what was known, unless somebody else has newer secrets by now.
+    /// Uses cached secrets for a while longer, unless another task has cached newer ones.
     fn go_on_with(&self, id: &SecretId, known: &CachedSecrets, until: Time) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(current) = remembered.get_mut(id).filter(|current| current.fetched == known.fetched) {

@@ -16,7 +16,7 @@ pub struct Settings {
     require_opt_in: bool,
 }
 
-/// Settings as somebody wrote them, not yet checked.
+/// Settings as a user wrote them, not yet checked.
 #[derive(Clone, Debug, Default)]
 pub struct SettingsDraft {
     /// True if keywords in messages are applied.
@@ -38,7 +38,7 @@ pub struct SettingsDraft {
 pub struct SavedSettings {
     /// The settings.
     pub settings: Settings,
-    /// Counts the savings; 0 for defaults that nobody saved yet.
+    /// Counts the savings; 0 for defaults that were never saved.
     pub version: u64,
     /// The time of the last saving; none before the first.
     pub updated_at: Option<Time>,
@@ -93,7 +93,7 @@ impl Settings {
     /// Checks a draft.
     ///
     /// # Errors
-    /// Every field that does not hold, not only the first.
+    /// The faults of all fields, not only of the first.
     pub fn new(draft: SettingsDraft) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
         let opt_out_keywords = keywords("opt_out_keywords", draft.opt_out_keywords, &mut errors);

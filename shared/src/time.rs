@@ -40,7 +40,7 @@ impl Time {
         Self(self.0.saturating_add(1))
     }
 
-    /// This time and so much more.
+    /// The time that lies this duration later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))

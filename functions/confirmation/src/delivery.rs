@@ -17,7 +17,7 @@ use consent::whatsapp_error;
 use crate::ConfirmationSender;
 use crate::graph::{Connections, Failure, OutgoingMessage, SendOutcome};
 
-/// The lease of a first attempt. It is longer than the function lives, so that nobody else is at the item; and when nothing
+/// The lease of a first attempt. It is longer than the function lives, so that no other sender is at the item; and when nothing
 /// is heard of the attempt, a status of WhatsApp's has as much time to tell what became of it.
 const LEASE: Duration = Duration::from_mins(4);
 
@@ -54,16 +54,16 @@ enum Next {
 /// The sign that a delivery gave of the state of its channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
-    /// Nothing, or that WhatsApp takes messages from it.
+    /// WhatsApp takes messages from the channel, or there is no sign to the contrary.
     Good,
-    /// A trouble that other messages from it may have as well: no answer, or a limit.
+    /// Other messages from the channel may fail as well: no answer, or a limit.
     Trouble,
-    /// That nothing can be sent from it: there is no good access token.
+    /// Nothing can be sent from the channel: there is no good access token.
     Dead,
 }
 
 impl ConfirmationSender {
-    /// Brings one confirmation on its way, if it is still wanted and nobody else is at it.
+    /// Delivers one confirmation, if it is still true and no other sender is at it.
     ///
     /// # Errors
     /// The table did not answer. The item is still in the outbox, and the sweep finds it there.
@@ -76,7 +76,7 @@ impl ConfirmationSender {
             return Ok(Sign::Good);
         };
         let lease = if pending.lost() == 0 { LEASE } else { LONG_LEASE };
-        // From here on, whatever happens to this function, nobody else is at it before the lease is over.
+        // From here on, whatever happens to this function, no other sender is at it before the lease is over.
         let Some(claim) = self.store.claim(pending, now.plus(lease)).await? else { return Ok(Sign::Good) };
         let next = match self.next(&claim, &entry, now).await {
             Ok(next) => next,
@@ -113,7 +113,7 @@ impl ConfirmationSender {
             let title = "sent three times without an answer; whether it arrived is not known".to_owned();
             return Ok(Next::Settle(ConfirmationState::Failed, Some(title)));
         }
-        // Whoever held the id when it was written to: the person may have another by now.
+        // The holder of the id at the time of the message: the person may have another id by now.
         let sighting = Sighting::then(claim.item().contact.clone(), entry.event.at);
         let tenant = self.store.tenant(&claim.item().tenant);
         let person = tenant.person(&sighting).await?;
@@ -173,7 +173,7 @@ impl ConfirmationSender {
                 }
                 Ok(if concerns_channel { Sign::Trouble } else { Sign::Good })
             }
-            // No use in itself to try again, but somebody is told, and a new token sends it within the day.
+            // Trying again does not help by itself, but an alarm tells staff, and a new token sends it within the day.
             SendOutcome::TokenRefused { code } => {
                 count!(error, Metric::GraphTokenRefused, %tenant, code, "access token refused by WhatsApp");
                 self.put_off(claim).await?;

@@ -23,7 +23,7 @@ pub struct Graph {
 ///
 /// Between two invocations Lambda freezes the function, for seconds or for hours, and its clock may stand still as well:
 /// no idle time-out can tell how old a connection is. One that the other side has closed meanwhile takes a message and
-/// fails, and then nobody knows whether it was sent. So the connections end with their invocation. Within one, they are
+/// fails, and then it is not known whether it was sent. So the connections end with their invocation. Within one, they are
 /// used again, and the next one resumes the TLS session, which is the expensive part.
 #[derive(Clone, Debug)]
 pub struct Connections {
@@ -190,7 +190,7 @@ impl Connections {
     }
 }
 
-/// Reads the answer to a message that was taken. A page of somebody else's says nothing of that.
+/// Reads the answer to a message that was taken. A page of another server says nothing of that.
 fn accepted(body: &[u8]) -> SendOutcome {
     let Ok(SendAnswer { messages }) = serde_json::from_slice(body) else { return SendOutcome::Unknown };
     SendOutcome::Accepted { message_id: messages.into_iter().next().map(|message| message.id) }

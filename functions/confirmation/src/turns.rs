@@ -76,12 +76,12 @@ impl Turns {
         }
     }
 
-    /// True if somebody has something to send.
+    /// True if a tenant is ready to send.
     pub(crate) fn are_left(&self) -> bool {
         self.tenants.values().any(TenantTurns::is_ready)
     }
 
-    /// The next item to send; none while nobody may send more at a time, or has more to send.
+    /// The next item to send; none while no channel may send more at a time, or has more to send.
     pub(crate) fn next(&mut self) -> Option<Pending> {
         let ready = self.tenants.values_mut().filter(|tenant| tenant.is_ready());
         let tenant = ready.min_by_key(|tenant| (tenant.under_way, tenant.last_turn))?;

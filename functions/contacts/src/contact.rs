@@ -27,7 +27,7 @@ pub async fn erase(State(app): State<App>, caller: Caller, Named { id, .. }: Nam
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// 404: nobody knows the person.
+/// 404: nothing is known of the contact.
 pub fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "Nothing is known of this contact.")
 }

@@ -6,7 +6,7 @@ use consent::http::Problem;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Of the cursors' make. A cursor of another one is refused, and its holder begins anew.
+/// The version of cursors. A cursor of another version is refused, and the caller begins anew.
 const VERSION: &str = "1";
 
 /// The list that cursors belong to.

@@ -33,7 +33,7 @@ impl Named {
 }
 
 impl Named {
-    /// Reads somebody from a path. Whoever WhatsApp told us of can be named, so plain digits are taken as WhatsApp's; only
+    /// Reads a contact from a path. All contacts that came from WhatsApp can be named, so plain digits are taken as WhatsApp's; only
     /// what is written in any other way is read as people write it.
     fn in_path(text: &str) -> Result<Self, InvalidContactId> {
         let digits = text.strip_prefix('+').unwrap_or(text);
@@ -47,7 +47,7 @@ impl Named {
     }
 }
 
-/// Reads somebody as people and their tools write it.
+/// Reads a contact as people and their tools write it.
 impl FromStr for Named {
     type Err = InvalidContactId;
 

@@ -60,10 +60,10 @@ impl Query {
         self.errors.push(FieldError::new(name, detail));
     }
 
-    /// All that was wrong.
+    /// Ends the reading of the query.
     ///
     /// # Errors
-    /// Something was.
+    /// All faults that were found.
     pub fn finish(self) -> Result<(), Vec<FieldError>> {
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
     }

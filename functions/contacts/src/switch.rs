@@ -105,7 +105,7 @@ fn note(fields: &mut Fields) -> Option<String> {
     fields.optional_text("note", MAX_NOTE)
 }
 
-/// There is nobody whose block could be lifted.
+/// The refusal to lift the block of a contact of whom nothing is known.
 struct Nobody;
 
 async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> Result<Json<ContactView>, Problem> {

@@ -51,7 +51,7 @@ pub async fn register(
     }))
 }
 
-/// `DELETE /channels/{phone_number_id}`: a channel that is nobody's already stays so.
+/// `DELETE /channels/{phone_number_id}`: a channel without a holder stays so.
 pub async fn release(
     State(app): State<App>,
     User(_): User,

@@ -44,7 +44,7 @@ impl<'a> BodyText<'a> {
     /// Opens the body.
     ///
     /// # Errors
-    /// It is no JSON.
+    /// The body is no JSON.
     pub fn open(&self) -> Result<EnvelopeChanges<'_>, serde_json::Error> {
         let body: &RawValue = serde_json::from_str(&self.0)?;
         let mut changes = EnvelopeChanges::default();
@@ -78,7 +78,7 @@ impl EnvelopeChange<'_> {
         self.value.field("metadata").and_then(read).unwrap_or_default()
     }
 
-    /// The customers it names. One who can't be read is null, so that nobody else seems to be the only one.
+    /// The customers it names. One that can't be read is null, so that no other seems to be the only one.
     pub fn contacts(&self) -> Vec<Value> {
         self.value.closed("contacts").into_iter().map(|contact| read(contact).unwrap_or_default()).collect()
     }

@@ -53,7 +53,7 @@ pub struct WebhookApp {
 /// Reads the channels that are not ours, as `IGNORED_CHANNELS` lists them: `phone_number_id`s, separated by commas.
 ///
 /// # Errors
-/// One of them is no `phone_number_id`.
+/// A part between two commas is no `phone_number_id`.
 pub fn ignored_channels(list: &str) -> Result<BTreeSet<ChannelId>, InvalidChannelId> {
     list.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::parse).collect()
 }
@@ -66,7 +66,7 @@ pub fn router(app: WebhookApp) -> Router {
         .with_state(app)
 }
 
-/// All that is read of a body once its signature holds, as a debugger shows it: what tests that feed it with anything can
+/// The reading of a body once its signature holds, as a debugger shows it: a text that tests which feed it with anything can
 /// compare. None where it is no JSON.
 #[doc(hidden)]
 #[must_use]

@@ -85,7 +85,7 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// The channels of all that counts for somebody, each with the time that says for whom.
+    /// The channels of updates and reports, each with the time that decides which tenant they belong to.
     pub fn times(&self, now: Time) -> Vec<(&ChannelId, Time)> {
         let updates = self.updates.iter().map(|update| (&update.channel, update.at(now)));
         let reports = self.reports.iter().map(|(channel, callback, _)| (channel, sent_at(callback, now)));
@@ -93,7 +93,7 @@ impl Payload {
     }
 }
 
-/// The time of the message that a confirmation answered, as far as that can be told: whoever held the channel then sent it.
+/// The time of the message that a confirmation answered, as far as that can be told: the holder of the channel at that time sent it.
 pub fn sent_at(callback: &Callback, now: Time) -> Time {
     Some(callback.entry.time).filter(|time| *time != Time::default()).unwrap_or(now)
 }
@@ -107,7 +107,7 @@ const NO_OBJECT: &str = "part of a body that is no JSON object";
 /// The parts of a body that matter.
 ///
 /// # Errors
-/// It is no JSON.
+/// The body is no JSON.
 pub fn payload(body: &BodyText) -> Result<Payload, serde_json::Error> {
     let mut payload = Payload::default();
     let changes = body.open()?;

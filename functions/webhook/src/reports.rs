@@ -14,11 +14,11 @@ use futures::future::join_all;
 use crate::meta::sent_at;
 use crate::signed_body::{Channels, Owner};
 
-/// Takes note of the reports on the channels that the body speaks for: of all tenants side by side. One that fails
-/// holds up no other.
+/// Records the reports on the channels that the body speaks for, those of all tenants side by side. One that fails holds up
+/// no other.
 ///
 /// # Errors
-/// One of them is not in the table. Taking note of all of them again does what is missing and nothing else.
+/// A report is not in the table. Recording all of them again does what is missing and nothing else.
 pub async fn take_note(
     store: &Store,
     reports: Vec<(ChannelId, Callback, DeliveryReport)>,

@@ -103,7 +103,7 @@ impl Channels<'_> {
         self.tried.get(secret).copied().unwrap_or(Proof::Unknown)
     }
 
-    /// Counts the channels that need somebody's attention.
+    /// Counts the channels that need attention.
     fn count(&self, named: &BTreeSet<ChannelId>) {
         for channel in named {
             let current = self.found.channels.get(channel).and_then(Holders::current);
@@ -196,7 +196,7 @@ impl<'a> SignedBody<'a> {
         Ok(channels)
     }
 
-    /// Tries the secrets of whoever holds the channels, and of whoever did when an update was written.
+    /// Tries the secrets of the holders of the channels: of the present ones, and of those at the time of an update.
     async fn try_holders(&mut self, found: &ChannelLookup, updates: &[(&ChannelId, Time)]) {
         let default = self.app.secrets.default_id();
         let current = found.channels.values().filter_map(Holders::current).map(|channel| channel.secret_id.as_ref());

@@ -33,7 +33,7 @@ const WORDS_BYTES: usize = 1024;
 pub enum RedeliveryReason {
     /// The update's channel or its secret can't be read.
     Unavailable,
-    /// Nobody has registered the channel.
+    /// The channel is not registered.
     UnknownChannel,
     /// The channel's own secret did not sign the body.
     ForeignChannel,
@@ -85,7 +85,7 @@ pub async fn apply_updates(
     left.into_iter().try_fold(postponed, |postponed, left| Ok(first(postponed, left?)))
 }
 
-/// Of two reasons to have a body delivered again the one that is answered.
+/// The reason that is answered, of two to have a body delivered again.
 fn first(one: Option<RedeliveryReason>, other: Option<RedeliveryReason>) -> Option<RedeliveryReason> {
     one.into_iter().chain(other).min()
 }

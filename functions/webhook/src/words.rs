@@ -7,7 +7,7 @@ use serde_json::Value;
 /// One text of a message.
 #[derive(Debug)]
 pub struct MessageText {
-    /// As the customer wrote it, or as the button had it.
+    /// The text as the customer wrote it, or as the button had it.
     pub words: String,
     /// The form that is compared with keywords.
     pub candidate: Candidate,

@@ -85,7 +85,7 @@ metrics! {
     /// A sweep of the whole outbox ended, with how many confirmations are due still (`due`) and for how many seconds the
     /// oldest of them has been (`oldest_seconds`).
     Sweep "sweep" ["confirmation"],
-    /// An update on a channel that nobody registered.
+    /// An update on a channel that is not registered.
     UnknownChannel "unknown_channel" ["webhook"],
     /// An opt-out without a sender.
     UnreadableOptOut "unreadable_opt_out" ["webhook"],

@@ -42,7 +42,7 @@ pub enum InvalidPhone {
     /// More than 15 digits.
     #[error("a phone number has at most {MAX_DIGITS} digits; remove extensions and further numbers")]
     TooLong,
-    /// A country code that nobody has.
+    /// A country code that does not exist.
     #[error("no country has the code that this begins with; write it with its country code, as in +1 415 555 0100")]
     CountryCode,
     /// No number of the country begins like this.

@@ -6,7 +6,7 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 /// The signs of a text, in ASCII: digits, parentheses, `+` and the full stop. All else that parts digits is left out.
 ///
 /// # Errors
-/// Something does not belong into a number: where it stands, and the signs before it.
+/// The first character that does not belong into a number.
 pub(super) fn signs(text: &str) -> Result<String, Stray> {
     let mut signs = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {

@@ -1,4 +1,4 @@
-//! Numbers as people and their tools write them, read strictly: what a spreadsheet mangled would be somebody else's.
+//! Numbers as people and their tools write them, read strictly: a number that a spreadsheet mangled would be another person's.
 //!
 //! Reading has three steps. [`bare`] takes off what stands before a number, [`signs`] leaves only what has a meaning,
 //! and [`WrittenNumber`] sorts that into digits and parentheses, of which the country code then tells what they mean.
@@ -7,10 +7,10 @@ use super::plan::Plan;
 use super::sign::{Stray, is_blank, signs};
 use super::{InvalidPhone, MAX_DIGITS, MIN_DIGITS};
 
-/// The digits of a number as somebody wrote it, country code first.
+/// The digits of a number as a person wrote it, country code first.
 ///
 /// # Errors
-/// It can't be a number, or might be another one than was meant.
+/// The text can't be a number, or might be another number than its writer meant.
 pub(super) fn digits(text: &str) -> Result<String, InvalidPhone> {
     let text = bare(text);
     let signs = signs(text).map_err(|stray| why_stray(&stray, text))?;

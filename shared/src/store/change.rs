@@ -25,12 +25,12 @@ pub struct ChangeRequest<'a> {
     pub sighting: &'a Sighting,
     /// The keys under which the event stands in the history of the home of its ids if it was processed before.
     pub history_keys: &'a [HistoryKey],
-    /// The recipient of a confirmation: the customer's id as received. None where nobody is to be told.
+    /// The recipient of a confirmation: the customer's id as received. None where no confirmation is sent.
     pub recipient: Option<&'a str>,
 }
 
 impl<'a> ChangeRequest<'a> {
-    /// A change that staff makes: each time it is an event of its own, and nobody is told.
+    /// A change that staff makes: each time it is an event of its own, and no confirmation is sent.
     #[must_use]
     pub fn by_staff(sighting: &'a Sighting) -> Self {
         Self { sighting, history_keys: &[], recipient: None }
@@ -60,7 +60,7 @@ impl TenantStore {
     /// transaction. Where something that the decision relied on has changed since it was read, it is read and decided
     /// again.
     ///
-    /// `read_set` is what was read before; afterwards it holds what stands now. Records that it lacks are read.
+    /// `read_set` is what was read before; afterwards it holds the records as they are now. Records that it lacks are read.
     ///
     /// # Errors
     /// The table could not be read or written. Whether the change was written is then not known; asking again finds out.

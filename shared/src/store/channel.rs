@@ -21,7 +21,7 @@ const CACHED: Duration = Duration::from_mins(1);
 /// The most items that are read before the signature of a body holds.
 const MAX_UNSIGNED_READS: usize = 2;
 
-/// Channels that were found and somebody holds, and the list of secrets, each with the time when it was read. A channel
+/// Channels with a holder, and the list of secrets, each with the time when it was read. A channel
 /// that nobody holds is never remembered: it may be registered any moment, and messages for it must count from then on.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
@@ -41,7 +41,7 @@ pub struct SigningSecrets {
 /// The result of looking channels up.
 #[derive(Debug, Default)]
 pub struct ChannelLookup {
-    /// The channels that can be read. Channels that nobody ever had are missing.
+    /// The channels that can be read. Channels that never had a holder are missing.
     pub channels: HashMap<ChannelId, Holders>,
     /// The channels whose item can't be read.
     pub unreadable: Vec<ChannelId>,
@@ -59,7 +59,7 @@ pub enum RegisterError {
 }
 
 impl Store {
-    /// A channel as it is registered; none if it is nobody's.
+    /// A channel as it is registered; none if it has no holder.
     ///
     /// # Errors
     /// The channel could not be read.
@@ -74,7 +74,7 @@ impl Store {
         Ok(holders.and_then(|holders| holders.current().cloned()))
     }
 
-    /// The channels among these that somebody has or had.
+    /// The channels among these that have or had a holder.
     ///
     /// # Errors
     /// The table could not be read.
@@ -111,7 +111,7 @@ impl Store {
         Ok(found)
     }
 
-    /// The channels among these that somebody has or had, read anew: for a caller that would turn something away because of
+    /// The channels among these that have or had a holder, read anew: for a caller that would turn something away because of
     /// the cache.
     ///
     /// # Errors
@@ -166,7 +166,7 @@ impl Store {
                     signers.listed = list.ids().cloned().collect();
                     self.cache().secrets = Some((list, now));
                 }
-                // What can't be read names nobody. Once a signature holds, that is an error.
+                // A channel that can't be read names no secret. Once a signature holds, that is an error.
                 Some(id) => {
                     let Some(holders) = item.and_then(|item| from_item::<Holders>("channel", item).ok()) else {
                         continue;
@@ -200,7 +200,7 @@ impl Store {
     /// Takes a channel back from its tenant, if it has one.
     ///
     /// # Errors
-    /// It could not be read or written.
+    /// The channel could not be read or written.
     pub async fn release_channel(&self, id: &ChannelId, now: Time) -> Result<(), StoreError> {
         let attempt = |_, ()| async move {
             let stored = self.read_item(id).await?;
@@ -258,7 +258,7 @@ impl Store {
     }
 
     /// Adds to the list of secrets what it lacks of these channels: those that were registered before there was a list. It
-    /// is of no consequence if that fails; their secrets are found by the channels, and whoever reads next tries again.
+    /// is of no consequence if that fails; their secrets are found by the channels, and the next reader tries again.
     async fn complete_list(&self, channels: impl Iterator<Item = &ChannelId>) {
         let unlisted = self.cache().unlisted(channels);
         for (id, secret) in unlisted {

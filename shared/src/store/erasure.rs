@@ -11,14 +11,14 @@ use crate::identity::{HistorySpan, IdRecord, IdState, Person, PreviousHolder, Si
 use crate::time::Time;
 
 impl TenantStore {
-    /// Forgets someone under every id: history, contact and links go. A tombstone stays in each place, so that what is
+    /// Erases a person under every id: history, contact and links go. A tombstone stays under each, so that an event that is
     /// delivered once more leaves no trace and no restriction is lost; suppression items stay as they are.
     ///
     /// The histories go first and the contact, which leads to them, goes last: an erasure that was interrupted is finished
     /// by asking for it again.
     ///
     /// # Errors
-    /// Something could not be read or written; the erasure can be asked for again.
+    /// The table could not be read or written; the erasure can be asked for again.
     pub async fn erase(&self, id: &ContactId, now: Time) -> Result<(), StoreError> {
         until_written(None, |_, newest| self.try_erase(id, newest, now)).await
     }
@@ -80,7 +80,7 @@ fn erased(
             (IdState::Vacant(remains), _) if has_left => Some(remains.erased(at)),
             // Also where nothing is known of the id yet: a message of it may be on its way.
             (_, None) => Some(person.contact.erased(at)),
-            // Somebody else is there.
+            // Another person holds the id.
             _ => None,
         };
         if has_left {

@@ -30,7 +30,7 @@ impl TenantStore {
     /// or went by. The page may be shorter and still not be the last one.
     ///
     /// # Errors
-    /// They could not be read.
+    /// The entries could not be read.
     pub async fn history(
         &self,
         id: &ContactId,
@@ -60,7 +60,7 @@ impl TenantStore {
         Ok(HistoryPage { entries: own.map(|(_, entry)| entry).collect(), next })
     }
 
-    /// The spans of histories that are a person's. Where nobody came to an id that the person has left, later entries under
+    /// The spans of histories that are a person's. Where no other person came to an id that the person has left, later entries under
     /// it are the person's as well: they were decided on that contact, before the news of the move arrived.
     ///
     /// # Errors

@@ -83,7 +83,7 @@ impl Pending {
     /// Reads an item as the table's stream brings it.
     ///
     /// # Errors
-    /// It is no item of the outbox.
+    /// The image is no item of the outbox, or can't be read.
     pub fn from_image(image: Item) -> Result<Self, StoreError> {
         let place = ItemKey::of(&image).and_then(|key| key::from_timed(&key.sk));
         let HistoryKey { time: due, id: event } = place.ok_or_else(|| unreadable("outbox"))?;
@@ -165,7 +165,7 @@ impl Store {
         })
     }
 
-    /// Claims an item for sending: until `until`, nobody else does. None if somebody else claimed it, if it is gone, or if
+    /// Claims an item for sending, until the time `until`. None if another sender claimed it, if it is gone, or if
     /// its entry is erased or has another fate than to be pending.
     ///
     /// # Errors
@@ -199,7 +199,7 @@ impl Store {
     /// Ends a claim by writing the fate of the pending confirmation into the history, and removes the item from the outbox.
     /// False if the entry has a fate already or is erased: then only the item is removed.
     ///
-    /// No claim outlives the function that made it, so nobody else is at the item.
+    /// No claim outlives the function that made it, so no other sender is at the item.
     ///
     /// # Errors
     /// The fate could not be written. The claim ends when its lease runs out.

@@ -66,7 +66,7 @@ impl TenantStore {
         until_written(item, attempt).await
     }
 
-    /// One attempt at that. It continues without the entry, which has changed since it was read.
+    /// One attempt at writing that fate. It continues without the entry, which has changed since it was read.
     async fn try_report(
         &self,
         key: &ItemKey,

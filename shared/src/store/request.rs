@@ -29,9 +29,9 @@ pub(super) const ATTEMPTS: u32 = 8;
 /// The end of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WriteOutcome {
-    /// All of it is written.
+    /// The transaction is written.
     Written,
-    /// Nothing of it is written: something that it was conditional on has changed.
+    /// Nothing of the transaction is written: something that it was conditional on has changed.
     Raced,
 }
 
@@ -99,7 +99,7 @@ impl Store {
 
     /// Writes all or nothing. While others write there, or too much is asked of the table, it is tried again.
     pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<WriteOutcome, StoreError> {
-        // One token for all attempts: one that was written after all, though nobody said so, is not written again.
+        // One token for all attempts: one that was written although its answer was lost is not written again.
         let token = uuid::Uuid::now_v7().to_string();
         for attempt in 1..=ATTEMPTS {
             let write = self.client.transact_write_items().set_transact_items(Some(items.clone()));

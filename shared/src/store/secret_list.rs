@@ -1,7 +1,7 @@
 //! The list of all secrets that channels name, so that each can be tried on a body before anything in it is believed.
 //!
 //! One item has an attribute for each secret, named after it, with the set of the channels that name it. DynamoDB adds to
-//! such a set, takes from it, and forgets it once it is empty, so nobody has to read the list to change it.
+//! such a set, takes from it, and forgets it once it is empty, so the list need not be read to change it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

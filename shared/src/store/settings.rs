@@ -25,16 +25,16 @@ pub enum Expected {
     Version(u64),
 }
 
-/// The settings were not saved.
+/// The reason for which settings were not saved.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
-    /// Somebody else saved them first.
+    /// Another user saved them first.
     #[error("the settings have version {current} by now")]
     Stale {
         /// The version that they have.
         current: u64,
     },
-    /// The table did not answer.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -53,7 +53,7 @@ impl TenantStore {
     /// The tenant's settings, where it has any.
     ///
     /// # Errors
-    /// They could not be read.
+    /// The settings could not be read.
     pub async fn settings(&self) -> Result<Option<SavedSettings>, StoreError> {
         let item = self.store.batch_get([ItemKey::settings(&self.id)]).await?.into_values().next();
         item.map(saved).transpose()
@@ -62,7 +62,7 @@ impl TenantStore {
     /// Saves settings as the next version.
     ///
     /// # Errors
-    /// They are not the expected version any more, or could not be written.
+    /// The settings are not the expected version any more, or could not be written.
     pub async fn save_settings(
         &self,
         settings: &Settings,

@@ -77,7 +77,7 @@ impl TenantStore {
     /// # Errors
     /// Some of the contacts could not be read.
     pub async fn statuses(&self, ids: &[ContactId]) -> Result<HashMap<ContactId, Status>, StoreError> {
-        // Of an id that was left, nobody's consent is known but its present holder's.
+        // Of an id that was left, only the present holder's consent is known.
         let now = Time::from_millis(i64::MAX);
         let sightings: Vec<Sighting> = ids.iter().map(|id| Sighting::then(id.clone(), now)).collect();
         let snapshot = self.people(&sightings.iter().collect::<Vec<_>>()).await?;
