@@ -8,7 +8,7 @@ use aws_config::SdkConfig;
 use axum::Router;
 use campaign_filter::CampaignFilter;
 use campaign_filter::objects::Objects;
-use confirmation::ConfirmationSender;
+use confirmation::{ConfirmationSender, GraphAddress};
 use consent::clock::Clock;
 use consent::id::ChannelId;
 use consent::secrets::Secrets;
@@ -62,7 +62,8 @@ impl Functions {
         let store = store();
         // Started by its first event: an HTTPS client takes its time, and a test without confirmations needs none.
         let confirmation = Arc::new(LazyLock::new(move || {
-            let graph = confirmation::Graph::new(&format!("http://{api}/graph"), GRAPH_VERSION);
+            let graph =
+                confirmation::Graph::new(GraphAddress { url: &format!("http://{api}/graph"), version: GRAPH_VERSION });
             ConfirmationSender::new(store, secrets, graph, clock)
         }));
         let events = EventFunctions::default()

@@ -19,6 +19,15 @@ pub struct Graph {
     base: Arc<str>,
 }
 
+/// The address of the Graph API.
+#[derive(Clone, Copy, Debug)]
+pub struct GraphAddress<'a> {
+    /// The URL, for example `https://graph.facebook.com`.
+    pub url: &'a str,
+    /// The version, for example `v25.0`.
+    pub version: &'a str,
+}
+
 /// The connections to the Graph API of one invocation.
 ///
 /// Between two invocations Lambda freezes the function, for seconds or for hours, and its clock may stand still as well:
@@ -128,12 +137,12 @@ struct GraphError {
 }
 
 impl Graph {
-    /// The API of this version at this address, for example `https://graph.facebook.com` and `v25.0`.
+    /// The API at this address.
     ///
     /// # Panics
     /// The machine has no root certificates to trust.
     #[must_use]
-    pub fn new(url: &str, version: &str) -> Self {
+    pub fn new(GraphAddress { url, version }: GraphAddress<'_>) -> Self {
         // An error means that a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let tls = ClientConfig::with_platform_verifier().expect("the machine has root certificates");
@@ -300,6 +309,10 @@ mod tests {
         assert_eq!(json(MessageRecipient::Recipient("US.1"))["recipient"], "US.1");
     }
 
+    fn graph_at(url: &str) -> Graph {
+        Graph::new(GraphAddress { url, version: "v25.0" })
+    }
+
     /// A Graph API that answers every message with this and tells each connection and message. After half an answer, or
     /// none, it hangs up.
     async fn server(answer: &'static str) -> (Graph, UnboundedReceiver<&'static str>) {
@@ -326,7 +339,7 @@ mod tests {
                 });
             }
         });
-        (Graph::new(&url, "v25.0"), seen)
+        (graph_at(&url), seen)
     }
 
     async fn send(connections: &Connections) -> SendOutcome {
@@ -369,12 +382,12 @@ mod tests {
     #[tokio::test]
     async fn without_a_connection_nothing_was_sent() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let graph = Graph::new(&format!("http://{}", listener.local_addr().unwrap()), "v25.0");
+        let graph = graph_at(&format!("http://{}", listener.local_addr().unwrap()));
         drop(listener);
         assert!(matches!(send(&graph.connections()).await, SendOutcome::Refused(failure) if !failure.lasting));
         // No name, no address, no TLS.
         for url in ["http://graph.invalid", "https://127.0.0.1:1"] {
-            let outcome = send(&Graph::new(url, "v25.0").connections()).await;
+            let outcome = send(&graph_at(url).connections()).await;
             assert!(matches!(outcome, SendOutcome::Refused(failure) if !failure.lasting), "{url}");
         }
     }

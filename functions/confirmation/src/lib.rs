@@ -21,7 +21,7 @@ use lambda_runtime::Diagnostic;
 use serde_json::value::RawValue;
 
 use graph::Connections;
-pub use graph::Graph;
+pub use graph::{Graph, GraphAddress};
 
 /// The sender of confirmations.
 #[derive(Clone, Debug)]

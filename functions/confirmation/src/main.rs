@@ -1,6 +1,6 @@
 //! Starts the sending of confirmations as a Lambda function.
 
-use confirmation::{ConfirmationSender, Graph};
+use confirmation::{ConfirmationSender, Graph, GraphAddress};
 use consent::clock::Clock;
 use consent::secrets::Secrets;
 use consent::store::Store;
@@ -13,7 +13,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = aws::config(limits::CALL).await;
     let store = Store::new(aws::dynamodb(&config), std::env::var("TABLE_NAME")?);
     let secrets = Secrets::new(aws::secrets_manager(&config), std::env::var("META_SECRET_ID")?.parse()?);
-    let graph = Graph::new(&std::env::var("GRAPH_URL")?, &std::env::var("GRAPH_VERSION")?);
+    let graph =
+        Graph::new(GraphAddress { url: &std::env::var("GRAPH_URL")?, version: &std::env::var("GRAPH_VERSION")? });
     let confirmation = ConfirmationSender::new(store, secrets, graph, Clock::system());
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| confirmation.handle(event.payload).await)).await
 }

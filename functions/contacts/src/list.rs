@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::App;
 use crate::cursor::{self, List};
-use crate::query::Query;
+use crate::query::{Query, Words};
 use crate::view::ContactView;
 
 /// Bytes of the longest id there is.
@@ -61,7 +61,7 @@ enum Shown {
 }
 
 impl Shown {
-    const WORDS: &str = "`unknown`, `opted_in`, `opted_out`, `blocked`, `provider_stopped` or `unheeded`";
+    const WORDS: Words = Words("`unknown`, `opted_in`, `opted_out`, `blocked`, `provider_stopped` or `unheeded`");
 }
 
 /// The filter of a list.

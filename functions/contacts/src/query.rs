@@ -20,6 +20,10 @@ pub struct Query {
     errors: Vec<FieldError>,
 }
 
+/// The words that a parameter can be, as an error names them.
+#[derive(Clone, Copy, Debug)]
+pub struct Words(pub &'static str);
+
 impl Query {
     /// Refuses parameters other than these.
     pub fn only(&mut self, names: &[&str]) {
@@ -35,8 +39,8 @@ impl Query {
         self.parameters.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
-    /// A parameter that is one of a few words; `expected` names them.
-    pub fn word<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Option<T> {
+    /// A parameter that is one of a few words.
+    pub fn word<T: DeserializeOwned>(&mut self, name: &str, Words(expected): Words) -> Option<T> {
         let text = self.text(name)?.to_owned();
         let word = serde_json::from_value(Value::String(text)).ok();
         if word.is_none() {

@@ -14,7 +14,8 @@ use super::{InvalidPhone, MAX_DIGITS, MIN_DIGITS};
 pub(super) fn digits(text: &str) -> Result<String, InvalidPhone> {
     let text = bare(text);
     let signs = signs(text).map_err(|stray| why_stray(&stray, text))?;
-    if is_decimal(text, &signs) {
+    let is_plain = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if is_decimal(&signs, is_plain) {
         return Err(InvalidPhone::Decimal);
     }
     WrittenNumber::read(&signs)?.digits()
@@ -71,8 +72,8 @@ fn is_rest_of_decimal(rest: &str) -> bool {
 }
 
 /// True if this is a decimal: a whole number, one full stop, and a fraction. `+1.4155550123` and `+1 415 555.0123` are
-/// none: there, the full stop parts digits.
-fn is_decimal(text: &str, signs: &str) -> bool {
+/// none: there, the full stop parts digits. `is_plain` says that the text has digits and full stops alone.
+fn is_decimal(signs: &str, is_plain: bool) -> bool {
     let Some((whole, fraction)) = signs.split_once('.').filter(|(_, fraction)| is_digits(fraction)) else {
         return false;
     };
@@ -82,7 +83,7 @@ fn is_decimal(text: &str, signs: &str) -> bool {
         return is_zero && Plan::of(whole).is_some_and(|plan| plan.check(whole).is_ok());
     }
     // A number that was read as a quantity is whole, so other fractions are decimals only where nothing else was written.
-    has_digits(whole) && (is_zero || text.chars().all(|c| c.is_ascii_digit() || c == '.'))
+    has_digits(whole) && (is_zero || is_plain)
 }
 
 /// True if there are enough digits for a number.
