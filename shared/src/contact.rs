@@ -281,7 +281,7 @@ impl Contact {
         }
     }
 
-    /// Whether the person has left an id.
+    /// True if the person has left an id.
     #[must_use]
     pub fn has_left(&self, id: &ContactId) -> bool {
         self.left.iter().any(|left| left.id == *id)
