@@ -5,6 +5,7 @@ use super::join::Pair;
 use super::known_person::{Handover, KnownPerson};
 use super::{IdState, Ids, MissingRecord, PreviousHolder};
 use crate::contact::Contact;
+use crate::time::Time;
 
 /// Two persons who are one. The ids of the second win: where both have a number, or both a user id, the person has left
 /// the first one's.
@@ -36,7 +37,13 @@ impl Merge {
         let keeps_phone = from.ids.phone.is_none() || from.ids.phone == ids.phone;
         // Another person may have come to the number since.
         let brought = if keeps_phone { from.contact.clone() } else { from.contact.as_of(handover.until) };
-        let joined = Pair { from: &brought, into: &into.contact }.join(draft.joins_at);
+        let [brought, found] = if brought == into.contact {
+            [brought, into.contact.clone()]
+        } else {
+            // A message from before an erasure may show that the erased person had the id of somebody else.
+            [&brought, &into.contact].map(|contact| without_releases_of_erased(contact, handover.since))
+        };
+        let joined = Pair { from: &brought, into: &found }.join(draft.joins_at);
         draft.tightened |= joined.tightened;
         draft.moved = true;
         let phone = into.contact.phone.clone().or_else(|| from.contact.phone.clone().filter(|_| keeps_phone));
@@ -46,6 +53,9 @@ impl Merge {
             (false, false) => Some(handover.since),
         };
         let mut person = KnownPerson { ids, linked_at, contact: Contact { phone, ..joined.contact } };
+        if [&from, &into].iter().any(|other| !other.is(&person)) {
+            draft.forward(&person)?;
+        }
         for id in person.ids.iter() {
             let former = &mut draft.record(id)?.former;
             // An id that the person had left and has again was that person's all along.
@@ -65,4 +75,14 @@ impl Merge {
         }
         Ok(person)
     }
+}
+
+/// The contact, without the releases of a person who was erased after `since`. They may not be those of the person whom it is
+/// merged with.
+fn without_releases_of_erased(contact: &Contact, since: Time) -> Contact {
+    if contact.erased_at() < Some(since) {
+        return contact.clone();
+    }
+    let Contact { opt_out, block, provider_stop, .. } = contact.inherited();
+    Contact { opt_out, block, provider_stop, ..contact.clone() }
 }

@@ -61,8 +61,10 @@ impl Person {
             let Some(record) = records.get_mut(id) else { continue };
             record.now = match self.tombstone(contact) {
                 Some(tombstone) => {
-                    record.erased_until = record.erased_until.max(tombstone.erased_at());
-                    IdState::Erased(Box::new(tombstone))
+                    // Each record keeps the time of its own erasure, where that is later.
+                    let erased_until = record.erased_until.max(tombstone.erased_at());
+                    record.erased_until = erased_until;
+                    IdState::Erased(Box::new(erased_until.map_or(tombstone.clone(), |until| tombstone.erased(until))))
                 }
                 None if id == kept_under => IdState::Contact(Box::new(self.linked(contact))),
                 None => IdState::Link(kept_under.clone()),

@@ -58,6 +58,7 @@ impl Reassignment<'_> {
             let until = just_before(since);
             let left = holder.contact.as_of(until);
             let mut left = Contact { phone: None, user_id: None, linked_at: None, ..left };
+            draft.forward(&KnownPerson { ids: user.clone().into(), linked_at: None, contact: left.clone() })?;
             left.leave(phone, until);
             draft.record(&user)?.now = IdState::Contact(Box::new(left));
             let record = draft.record(phone)?;

@@ -21,7 +21,7 @@ pub struct Snapshot {
 }
 
 /// The most calls that follow links: as many as there are links to follow.
-const MAX_CALLS: usize = 10;
+const MAX_CALLS: usize = 20;
 
 impl Snapshot {
     /// The person that the ids of a sighting lead to.

@@ -18,6 +18,7 @@ mod events;
 mod fates;
 mod faults;
 mod faulty_objects;
+mod handed_on;
 mod identity;
 mod keywords;
 mod late;
