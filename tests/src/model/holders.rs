@@ -22,6 +22,8 @@ pub(super) struct Lesson {
     pub(super) teaches: Teaches,
     /// Whether somebody whom it concerns was erased, so that it may not be known.
     pub(super) is_forgotten: bool,
+    /// Whether something newer of the same people was told before.
+    pub(super) is_late: bool,
 }
 
 /// What is told of who goes by which ids.
@@ -31,6 +33,14 @@ pub(super) enum Teaches {
     Both(Id, Id),
     /// Somebody goes by the second in place of the first.
     Moved(Id, Id),
+}
+
+impl Teaches {
+    /// The two ids that are named.
+    pub(super) fn ids(self) -> [Id; 2] {
+        let (Self::Both(one, other) | Self::Moved(one, other)) = self;
+        [one, other]
+    }
 }
 
 /// The runs of all ids.
@@ -98,6 +108,12 @@ impl Holders {
     pub(super) fn ids_since(&self, people: &BTreeSet<Person>, second: i64) -> BTreeSet<Id> {
         let theirs = self.0.iter().filter(|run| people.contains(&run.person) && run.until >= second);
         theirs.map(|run| run.id).collect()
+    }
+
+    /// Every id by which anybody ever went who ever had one of these.
+    pub(super) fn circle(&self, ids: [Id; 2]) -> BTreeSet<Id> {
+        let people = self.0.iter().filter(|run| ids.contains(&run.id)).map(|run| run.person).collect();
+        self.ids_since(&people, i64::MIN)
     }
 
     /// The ids by which a person goes now.

@@ -24,6 +24,8 @@
 //! - something was not known yet: what a release freed, as far as was known at any moment since it was processed, need not be
 //!   restricted again;
 //! - staff names an id that was left: it may mean the person who left it;
+//! - news of who goes by which ids comes late, after something newer of the same people: then a restriction stands at the ids
+//!   that it names, and need not stand at the others of its person, and a release may free what it would without that news;
 //! - somebody was erased: who went by which ids is forgotten, and so is which messages were heard. What frees one of the
 //!   person's ids may free all, a release may be heard again, and only the ids that a restriction names must stay restricted;
 //! - staff restricts: that may count later than the model says, which makes no difference but to releases of the future.
@@ -156,8 +158,7 @@ impl Model {
         let holders = Holders::of(self.lessons.iter());
         let ids = holders.ids_since(&holders.people(id, now, true), i64::MIN);
         for lesson in &mut self.lessons {
-            let (Teaches::Both(one, other) | Teaches::Moved(one, other)) = &lesson.teaches;
-            lesson.is_forgotten |= ids.contains(one) || ids.contains(other);
+            lesson.is_forgotten |= lesson.teaches.ids().iter().any(|id| ids.contains(id));
         }
         self.erasures.push(Erasure { id, second: now, turn: self.turn, ids });
     }
@@ -168,7 +169,8 @@ impl Model {
         let mut restricted = BTreeMap::new();
         for restriction in &self.restrictions {
             let person = self.surely(&holders, restriction);
-            let own = person.map(|person| holders.ids_now(person)).unwrap_or_default();
+            let own = person.filter(|person| self.came_in_order(&holders, *person));
+            let own = own.map(|person| holders.ids_now(person)).unwrap_or_default();
             for id in own.into_iter().chain(restriction.named.iter().copied()) {
                 let mut newer = self.releases.iter().filter(|release| self.is_newer(release, restriction, id));
                 let is_freed = newer.any(|release| {
@@ -194,6 +196,13 @@ impl Model {
         let person = people.next().filter(|_| people.next().is_none())?;
         let ever = holders.ids_since(&[person].into(), i64::MIN);
         self.erasures.iter().all(|erasure| erasure.ids.is_disjoint(&ever)).then_some(person)
+    }
+
+    /// Whether all that was told of a person came in the order of its time.
+    fn came_in_order(&self, holders: &Holders, person: Person) -> bool {
+        let ever = holders.ids_since(&[person].into(), i64::MIN);
+        let mut late = self.lessons.iter().filter(|lesson| lesson.is_late);
+        !late.any(|lesson| lesson.teaches.ids().iter().any(|id| ever.contains(id)))
     }
 
     /// Whether a release counts later than a restriction at an id.
@@ -227,7 +236,12 @@ impl Model {
     fn learn(&mut self, second: i64, teaches: Teaches, is_forgotten: bool) {
         self.newest = self.newest.max(second * 1000 + 999);
         if !self.lessons.iter().any(|lesson| (lesson.second, lesson.teaches) == (second, teaches)) {
-            self.lessons.push(Lesson { second, teaches, is_forgotten });
+            self.lessons.push(Lesson { second, teaches, is_forgotten, is_late: false });
+            let circle = Holders::of(self.lessons.iter()).circle(teaches.ids());
+            let is_newer =
+                |lesson: &Lesson| lesson.second > second && lesson.teaches.ids().iter().any(|id| circle.contains(id));
+            let is_late = self.lessons.iter().any(is_newer);
+            self.lessons.last_mut().expect("it was pushed").is_late = is_late;
             self.free();
         }
     }
@@ -236,9 +250,10 @@ impl Model {
     fn free(&mut self) {
         let all = Holders::of(self.lessons.iter());
         let remembered = Holders::of(self.lessons.iter().filter(|lesson| !lesson.is_forgotten));
+        let prompt = Holders::of(self.lessons.iter().filter(|lesson| !lesson.is_late));
         for release in &mut self.releases {
             release.frees.extend(release.named.clone());
-            for holders in [&all, &remembered] {
+            for holders in [&all, &remembered, &prompt] {
                 release.frees.extend(holders.ids_since(&release.people(holders), release.second));
             }
             for erasure in self.erasures.iter().filter(|erasure| erasure.turn < release.turn) {
