@@ -1,13 +1,18 @@
-//! What the functions behind the dashboard's API share: who calls, what the body says, and how a refusal reads.
+//! The parts that the functions behind the HTTP API share: routes, callers, bodies and refusals.
 
 mod app;
 mod body;
 mod caller;
 mod private;
 mod problem;
+mod problem_kind;
+mod route;
+mod router;
 
 pub use app::App;
 pub use body::{Body, Fields};
 pub use caller::{Caller, TenantClaim, User};
-pub use private::private;
-pub use problem::{Problem, method_not_allowed, not_found};
+pub use problem::Problem;
+pub use problem_kind::ProblemKind;
+pub use route::{Function, Operation, ROUTES, Route, Scope};
+pub use router::RouterBuilder;

@@ -53,12 +53,13 @@ impl Time {
     }
 }
 
-/// RFC 3339 in UTC, as the API shows it. A time beyond the year 9999 shows as the last one before.
+/// RFC 3339 in UTC, always with three digits of a second: `2026-11-22T10:00:00.000Z`. A time that lies beyond the years that
+/// RFC 3339 can write shows as the nearest one that it can.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let timestamp =
             Timestamp::from_millisecond(self.0).unwrap_or(if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX });
-        timestamp.fmt(f)
+        write!(f, "{timestamp:.3}")
     }
 }
 
@@ -94,6 +95,18 @@ mod tests {
         for millis in [0, 1_795_341_600_000, 1_795_341_600_001, 1_795_341_600_999] {
             let time = Time::from_millis(millis);
             assert_eq!(time.to_string().parse(), Ok(time));
+        }
+    }
+
+    #[test]
+    fn a_time_is_written_with_three_digits_of_a_second() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_795_341_600_000, "2026-11-22T10:00:00.000Z"),
+            (1_795_341_600_050, "2026-11-22T10:00:00.050Z"),
+            (1_795_341_600_999, "2026-11-22T10:00:00.999Z"),
+        ] {
+            assert_eq!(Time::from_millis(millis).to_string(), text);
         }
     }
 

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use consent::http::{Caller, Problem};
+use consent::http::{Caller, Problem, ProblemKind};
 
 use crate::App;
 use crate::named::Named;
@@ -29,5 +29,5 @@ pub async fn erase(State(app): State<App>, caller: Caller, Named { id, .. }: Nam
 
 /// 404: nothing is known of the contact.
 pub fn unknown() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "Nothing is known of this contact.")
+    Problem::new(ProblemKind::UnknownContact, "Nothing is known of this contact.")
 }

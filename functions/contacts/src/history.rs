@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(
             serde_json::to_value(EventView::from(entry)).unwrap(),
             json!({
-                "id": id, "at": "2026-11-22T10:00:00Z", "received_at": "2026-11-22T10:00:00Z", "kind": "opt_out",
+                "id": id, "at": "2026-11-22T10:00:00.000Z", "received_at": "2026-11-22T10:00:00.000Z", "kind": "opt_out",
                 "effect": "changed", "source": "manual", "by": "user-1", "channel": null, "words": null,
                 "keyword": null, "note": null, "evidence": null, "reason": null,
                 "confirmation": {

@@ -1,11 +1,10 @@
-//! A tenant's contacts: what they said, what staff decides about them, and the proof of both.
+//! Contacts of a tenant: their consent, changes by staff, and the history that proves both.
 //!
-//! The API's `$default` route leads here as well, so this function answers for every path that nothing stands behind.
+//! The API's `$default` route leads here as well, so this function answers for every path that no route has.
 
 mod batch;
 mod contact;
 mod cursor;
-mod fallback;
 mod history;
 mod list;
 mod named;
@@ -15,26 +14,23 @@ mod view;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::map_response;
-use axum::routing::{get, post, put};
 pub use consent::http::App;
-use consent::http::private;
+use consent::http::{Operation, RouterBuilder};
 
-/// Bytes of a body, at most: what Lambda takes.
+/// Bytes of a body, at most: the most that Lambda takes.
 const MAX_BODY: usize = 6 * 1024 * 1024;
 
-/// The routes of contacts, and the answer to all that is no route.
+/// The routes of contacts, and the refusal of requests that no route takes.
 pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/contacts", get(list::page).head(fallback::refuse))
-        .route("/contacts/batch", post(batch::apply))
-        .route("/contacts/{id}", get(contact::show).delete(contact::erase).head(fallback::refuse))
-        .route("/contacts/{id}/consent", put(switch::set_consent))
-        .route("/contacts/{id}/block", put(switch::block).delete(switch::unblock))
-        .route("/contacts/{id}/history", get(history::page).head(fallback::refuse))
-        .method_not_allowed_fallback(fallback::refuse)
-        .fallback(fallback::refuse)
+    RouterBuilder::new()
+        .serve(Operation::ListContacts, list::page)
+        .serve(Operation::ChangeContacts, batch::apply)
+        .serve(Operation::ShowContact, contact::show)
+        .serve(Operation::EraseContact, contact::erase)
+        .serve(Operation::SetConsent, switch::set_consent)
+        .serve(Operation::BlockContact, switch::block)
+        .serve(Operation::UnblockContact, switch::unblock)
+        .serve(Operation::ListHistory, history::page)
+        .finish(app)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(map_response(private))
-        .with_state(app)
 }

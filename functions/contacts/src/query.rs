@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use consent::http::Problem;
+use consent::http::{Problem, ProblemKind};
 use consent::settings::FieldError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -91,7 +91,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = axum::extract::Query::from_request_parts(parts, state).await;
         let axum::extract::Query(parameters): axum::extract::Query<Vec<(String, String)>> =
-            query.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+            query.map_err(|rejection| Problem::new(ProblemKind::MalformedQuery, rejection.body_text()))?;
         Ok(parameters.into())
     }
 }

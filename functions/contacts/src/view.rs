@@ -118,7 +118,7 @@ mod tests {
             view("+14155550123", &contact, None),
             json!({
                 "id": "+14155550123", "phone": "14155550123", "user_id": null, "name": null, "status": "opted_out",
-                "status_changed_at": "2026-11-22T10:00:00Z", "source": "keyword", "blocked": false,
+                "status_changed_at": "2026-11-22T10:00:00.000Z", "source": "keyword", "blocked": false,
                 "provider_stopped": false, "unheeded_opt_out_at": null,
                 "can_receive": {"marketing": false, "utility": true, "authentication": true, "service": true}
             })

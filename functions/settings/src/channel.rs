@@ -7,7 +7,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use consent::channel::Channel;
-use consent::http::{Body, Fields, Problem, User};
+use consent::http::{Body, Fields, Problem, ProblemKind, User};
 use consent::id::{ChannelId, InvalidChannelId};
 use consent::store::RegisterError;
 use serde::Serialize;
@@ -38,7 +38,7 @@ pub async fn register(
     match app.store.register_channel(&id, &channel, app.clock.now()).await {
         Ok(()) => {}
         Err(taken @ RegisterError::Taken(_)) => {
-            return Err(Problem::new(StatusCode::CONFLICT, format!("Nothing was changed: {taken}.")));
+            return Err(Problem::new(ProblemKind::ChannelTaken, format!("Nothing was changed: {taken}.")));
         }
         Err(RegisterError::Store(error)) => return Err(error.into()),
     }

@@ -1,7 +1,7 @@
 //! Versions of the settings as HTTP names them: an entity tag, `"3"`.
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use consent::http::Problem;
+use axum::http::{HeaderMap, HeaderValue, header};
+use consent::http::{Problem, ProblemKind};
 use consent::store::Expected;
 
 /// The entity tag of a version.
@@ -24,7 +24,7 @@ pub fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
 pub fn stale(why: &str) -> Problem {
     let detail =
         format!("Nothing was saved, because {why}: read the settings again and send the `ETag` that they have now.");
-    Problem::new(StatusCode::PRECONDITION_FAILED, detail)
+    Problem::new(ProblemKind::StaleVersion, detail)
 }
 
 fn version(tag: &[u8]) -> Option<u64> {

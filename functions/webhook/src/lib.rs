@@ -22,7 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use consent::clock::Clock;
 use consent::count;
-use consent::http::Problem;
+use consent::http::{Problem, ProblemKind};
 use consent::id::{ChannelId, InvalidChannelId};
 use consent::log::Metric;
 use consent::secrets::{Secrets, SecretsError};
@@ -143,40 +143,42 @@ enum WebhookError {
 impl IntoResponse for WebhookError {
     fn into_response(self) -> Response {
         let problem = match self {
-            Self::Body(rejection) => Problem::new(rejection.status(), "The body is too large or broken off."),
+            Self::Body(rejection) => {
+                Problem::new(ProblemKind::from(&rejection), "The body is too large or broken off.")
+            }
             // Anybody can send such a request. WhatsApp signs, so only a signature that is not ours may be an opt-out.
             Self::Unsigned => {
                 count!(info, Metric::Unsigned, "webhook without a signature");
                 let detail = "The header `X-Hub-Signature-256` is missing, or not `sha256=` and 64 hex digits.";
-                Problem::new(StatusCode::UNAUTHORIZED, detail)
+                Problem::new(ProblemKind::MissingSignature, detail)
             }
             Self::BadSignature => {
                 count!(error, Metric::BadSignature, "webhook with an unknown signature");
-                Problem::new(StatusCode::UNAUTHORIZED, "The signature does not match the body.")
+                Problem::new(ProblemKind::InvalidSignature, "The signature does not match the body.")
             }
             Self::NotJson => {
                 count!(error, Metric::BadUpdate, reason = "body is not JSON", "webhook is not JSON");
-                Problem::new(StatusCode::BAD_REQUEST, "The body is not JSON.")
+                Problem::new(ProblemKind::MalformedBody, "The body is not JSON.")
             }
             // Counted where it was found.
             Self::RedeliveryReason(RedeliveryReason::Unavailable) => {
-                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Not everything was carried out. Send it again.")
+                Problem::new(ProblemKind::Incomplete, "Not everything was carried out. Send it again.")
             }
             Self::RedeliveryReason(RedeliveryReason::UnknownChannel) => Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
+                ProblemKind::UnregisteredChannel,
                 "Updates on a channel that is not registered were not carried out. Send them again.",
             ),
             Self::RedeliveryReason(RedeliveryReason::ForeignChannel) => Problem::new(
-                StatusCode::UNAUTHORIZED,
+                ProblemKind::ForeignChannel,
                 "Updates on a channel of another app were not carried out. Send them again, signed by that app.",
             ),
             Self::Secrets(error) => {
                 count!(error, Metric::SecretsUnavailable, %error, "webhook signature not checked: secret unavailable");
-                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Nothing was changed. Send it again.")
+                Problem::new(ProblemKind::Incomplete, "Nothing was changed. Send it again.")
             }
             Self::Store(error) => {
                 count!(error, Metric::StoreUnavailable, %error, "webhook not applied, or only in part");
-                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Not everything was carried out. Send it again.")
+                Problem::new(ProblemKind::Incomplete, "Not everything was carried out. Send it again.")
             }
         };
         problem.into_response()

@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::{KeyType, StreamViewType};
 
 use super::*;
+use consent::http::{Function, ROUTES, Route};
 use consent::limits;
 
 const SMALL: &str = r#"
@@ -94,6 +95,34 @@ fn the_repository_s_own_template_can_be_played() {
     assert_eq!(template.streams.len(), 1);
     assert!(template.streams[0].retries.is_some(), "retries are finite");
     assert_eq!(template.schedules.len(), 1);
+}
+
+#[test]
+fn routes_and_scopes_are_those_of_the_table_in_code() {
+    let access = |route: &Route| {
+        route.scope.map_or(Access::Open, |scope| Access::Token(vec![scope.as_str().to_owned()]))
+    };
+    let row = |route: &Route| (format!("{} {}", route.method, route.path), route.function.as_str(), access(route));
+    let mut expected: Vec<_> = ROUTES.iter().map(row).collect();
+    expected.push(("$default".to_owned(), Function::Contacts.as_str(), Access::Open));
+    let template = Template::embedded().unwrap();
+    let mut declared: Vec<_> =
+        template.routes.iter().map(|route| (route.key(), route.function.as_str(), route.access.clone())).collect();
+    expected.sort_by(|one, other| one.0.cmp(&other.0));
+    declared.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(declared, expected);
+}
+
+#[test]
+fn cargo_lambda_watch_leads_paths_to_the_same_functions() {
+    let section = include_str!("../../../Cargo.toml").split_once("[workspace.metadata.lambda.watch.router]\n").unwrap().1;
+    let lines = section.lines().take_while(|line| !line.starts_with('['));
+    let declared: BTreeMap<&str, &str> = lines
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(path, function)| (path.trim_matches('"'), function.trim_matches('"')))
+        .collect();
+    let expected: BTreeMap<&str, &str> = ROUTES.iter().map(|route| (route.path, route.function.as_str())).collect();
+    assert_eq!(declared, expected);
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::Problem;
+use super::{Problem, ProblemKind};
 use crate::settings::FieldError;
 
 /// A request's body: a JSON object, or nothing.
@@ -21,7 +21,7 @@ impl Body {
     pub fn required(self) -> Result<Fields, Problem> {
         self.0
             .map(Fields::new)
-            .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "The request has no body: send a JSON object."))
+            .ok_or_else(|| Problem::new(ProblemKind::MissingBody, "The request has no body: send a JSON object."))
     }
 
     /// The fields of a body that may be missing.
@@ -38,20 +38,20 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         let is_json = request.headers().get(header::CONTENT_TYPE).is_some_and(|kind| is_json(kind.as_bytes()));
         let bytes = Bytes::from_request(request, state)
             .await
-            .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+            .map_err(|rejection| Problem::new(ProblemKind::from(&rejection), rejection.body_text()))?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
         if !is_json {
             let detail = "The body is not declared as JSON: send the header `Content-Type: application/json`.";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+            return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
         }
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(fields)) => Ok(Self(Some(fields))),
-            Ok(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "The body is JSON, but not an object.")),
+            Ok(_) => Err(Problem::new(ProblemKind::MalformedBody, "The body is JSON, but not an object.")),
             Err(error) => {
                 let place = format!("line {}, column {}", error.line(), error.column());
-                Err(Problem::new(StatusCode::BAD_REQUEST, format!("The body is not JSON: look at {place}.")))
+                Err(Problem::new(ProblemKind::MalformedBody, format!("The body is not JSON: look at {place}.")))
             }
         }
     }

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts, MatchedPath};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 
-use super::Problem;
+use super::{Problem, ProblemKind};
 use crate::event::Actor;
 use crate::id::TenantId;
 
@@ -91,9 +90,9 @@ fn user(claims: &HashMap<String, String>) -> String {
 }
 
 fn unauthorized() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "The request carries no token that names a tenant.")
+    Problem::new(ProblemKind::MissingTenant, "The request carries no token that names a tenant.")
 }
 
 fn nothing_there() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "There is nothing at this path: no id has any of `/`, `?`, `#` and `\\`.")
+    Problem::new(ProblemKind::UnknownPath, "There is nothing at this path: no id has any of `/`, `?`, `#` and `\\`.")
 }

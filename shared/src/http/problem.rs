@@ -1,26 +1,29 @@
 //! Refusals as problem documents (RFC 9457).
 
 use axum::Json;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::ProblemKind;
 use crate::count;
 use crate::log::Metric;
 use crate::settings::FieldError;
 use crate::store::StoreError;
 
-/// A refusal: why, and what to do about it. What goes wrong inside is logged and not told.
+/// A refusal: its kind, and what the caller can do about it. What goes wrong inside is logged and not told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    status: StatusCode,
+    kind: ProblemKind,
     detail: String,
     errors: Vec<FieldError>,
 }
 
+/// The body of a refusal.
 #[derive(Serialize)]
-struct Document<'a> {
-    r#type: &'static str,
+struct ProblemDocument<'a> {
+    r#type: &'a str,
     title: &'a str,
     status: u16,
     detail: &'a str,
@@ -29,9 +32,9 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// A refusal with this status, for this reason.
-    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), errors: Vec::new() }
+    /// A refusal of this kind. `detail` is a sentence for the person who reads the answer.
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), errors: Vec::new() }
     }
 
     /// 422: these fields do not hold.
@@ -39,7 +42,7 @@ impl Problem {
     pub fn fields(errors: Vec<FieldError>) -> Self {
         let named: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
         let detail = format!("These fields do not hold: {}", named.join(", "));
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail, errors }
+        Self { kind: ProblemKind::InvalidFields, detail, errors }
     }
 
     /// 422: this one field does not hold.
@@ -50,14 +53,15 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let document = Document {
-            r#type: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
+        let status = self.kind.status();
+        let document = ProblemDocument {
+            r#type: &self.kind.uri(),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
             detail: &self.detail,
             errors: &self.errors,
         };
-        let mut response = (self.status, Json(document)).into_response();
+        let mut response = (status, Json(document)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }
@@ -69,25 +73,22 @@ impl From<StoreError> for Problem {
         count!(error, Metric::StoreUnavailable, %error, "the store failed a request");
         match error {
             StoreError::Unavailable(_) | StoreError::Contended => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
+                ProblemKind::Unavailable,
                 "The request was not carried out, or not all of it. Send it again.",
             ),
             StoreError::Unreadable { .. } | StoreError::Unwritable { .. } => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The request was not carried out.")
+                Self::new(ProblemKind::Internal, "The request was not carried out.")
             }
         }
     }
 }
 
-/// The answer to paths that nothing stands behind.
-pub async fn not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "There is nothing at this path.")
-}
-
-/// The answer to methods that a path does not have.
-pub async fn method_not_allowed() -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "This path does not have this method; the header `Allow` names those that it has.",
-    )
+/// The kind of refusal for a body that did not arrive whole.
+impl From<&BytesRejection> for ProblemKind {
+    fn from(rejection: &BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
+            _ => Self::MalformedBody,
+        }
+    }
 }

@@ -58,6 +58,19 @@ async fn each_route_takes_its_own_scope_and_no_other() {
 }
 
 #[tokio::test]
+async fn every_route_of_the_table_is_served() {
+    let world = World::start().await;
+    for route in &consent::http::ROUTES {
+        let path = route.path.replace("{id}", SHEENA).replace("{phone_number_id}", "200");
+        let scope = route.scope.map_or("", consent::http::Scope::as_str);
+        let answer = world.ask_as("demo", scope, route.method.clone(), &path, None).await;
+        let kind = answer.body["type"].as_str().unwrap_or_default();
+        let unserved = ["urn:opt-in-out:problem:unknown-path", "urn:opt-in-out:problem:method-not-allowed"];
+        assert!(!unserved.contains(&kind), "{} {}: {}", route.method, route.path, answer.body);
+    }
+}
+
+#[tokio::test]
 async fn answers_about_people_stay_out_of_caches_whatever_they_say() {
     let world = World::start().await;
     for (method, path, _) in ROUTES {

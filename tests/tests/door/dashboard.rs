@@ -35,7 +35,7 @@ async fn settings_are_saved_with_a_message_and_counted_up() {
     assert_eq!(body["message"], "Opt-In/Out settings saved successfully");
     assert_eq!(
         (&body["settings"]["version"], &body["settings"]["updated_at"]),
-        (&json!(2), &json!("2026-11-22T10:00:00Z"))
+        (&json!(2), &json!("2026-11-22T10:00:00.000Z"))
     );
     let warning = body["warnings"][0].as_str().unwrap();
     assert!(warning.contains("`cancel`") && !warning.contains("`unsubscribe`"), "{warning}");
@@ -320,7 +320,7 @@ async fn a_batch_answers_each_change_in_order() {
     let contact = world.contact("14155550101").await.unwrap();
     assert_eq!(
         (&contact["status"], &contact["source"], &contact["status_changed_at"]),
-        (&json!("opted_in"), &json!("batch"), &json!("2026-11-22T10:01:01Z"))
+        (&json!("opted_in"), &json!("batch"), &json!("2026-11-22T10:01:01.000Z"))
     );
     assert_eq!(world.history("14155550101").await[0]["evidence"]["text"], "web form");
     let again = world.ask(Method::POST, "/contacts/batch", Some(changes)).await.expect(StatusCode::OK);

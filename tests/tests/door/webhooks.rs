@@ -82,7 +82,7 @@ async fn the_history_proves_what_was_said_where_and_when() {
     assert_eq!(event["channel"], local::DEMO_CHANNEL);
     assert_eq!((&event["words"], &event["keyword"]), (&json!("Stop!"), &json!("STOP")));
     assert_eq!(event["at"], "2026-11-22T10:00:01.999Z");
-    assert_eq!(event["received_at"], "2026-11-22T10:00:01Z");
+    assert_eq!(event["received_at"], "2026-11-22T10:00:01.000Z");
     assert_eq!(event["confirmation"]["state"], "pending");
 }
 
