@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod graph;
 pub mod invoke;
 pub mod objects;
+pub mod openapi;
 pub mod phone;
 pub mod route;
 mod schedule;

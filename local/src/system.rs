@@ -31,7 +31,7 @@ use crate::stream::{Feed, Pace};
 use crate::table::{Table, TableDefinition, TableError};
 use crate::template::{Schedule, Template, TemplateError};
 use crate::token::Tokens;
-use crate::{schedule, sdk};
+use crate::{openapi, schedule, sdk};
 
 /// What to start, and where.
 #[derive(Clone, Debug)]
@@ -358,6 +358,7 @@ impl System {
             .merge(self.graph.router())
             .merge(self.secrets.router())
             .merge(self.tokens.router())
+            .merge(openapi::router())
             .merge(Phones::new(gateway.clone(), self.clock.clone()).router())
             .fallback(move |request: Request| async move { gateway.call(request).await });
         let (stop, stopped) = oneshot::channel::<()>();

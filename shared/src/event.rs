@@ -13,6 +13,7 @@ use crate::time::Time;
 
 /// The kind of an event: what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// No more marketing.
@@ -139,6 +140,7 @@ pub struct Evidence {
 
 /// The effect of an event when it was processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// The event changed the contact.
@@ -151,6 +153,7 @@ pub enum Effect {
 
 /// The reason for which an event was not applied, or its customer is not told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UnappliedReason {
     /// The event was not applied: the tenant has switched keyword handling off.
@@ -240,6 +243,7 @@ pub struct Confirmation {
 
 /// The fate of a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ConfirmationState {
     /// On its way.

@@ -3,6 +3,8 @@
 mod app;
 mod body;
 mod caller;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod private;
 mod problem;
 mod problem_kind;

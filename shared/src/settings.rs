@@ -18,16 +18,21 @@ pub struct Settings {
 
 /// Settings as a user wrote them, not yet checked.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct SettingsDraft {
-    /// True if keywords in messages are applied.
+    /// True if keywords in messages are applied. While it is false, campaigns still skip everybody who opted out before.
     pub enabled: bool,
-    /// The words that opt a customer out.
+    /// Words that opt a customer out.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = Settings::MAX_KEYWORDS), inner(length(min = 1, max = 64))))]
     pub opt_out_keywords: Vec<String>,
-    /// The confirmation of an opt-out; empty for none. At most 1,000 characters.
+    /// Confirmation of an opt-out. An empty text means that none is sent.
+    #[cfg_attr(feature = "openapi", schemars(length(max = Settings::MAX_MESSAGE_CHARS)))]
     pub opt_out_message: String,
-    /// The words that opt a customer in again.
+    /// Words that opt a customer in again.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = Settings::MAX_KEYWORDS), inner(length(min = 1, max = 64))))]
     pub opt_in_keywords: Vec<String>,
-    /// The confirmation of an opt-in; empty for none. At most 1,000 characters.
+    /// Confirmation of an opt-in. An empty text means that none is sent.
+    #[cfg_attr(feature = "openapi", schemars(length(max = Settings::MAX_MESSAGE_CHARS)))]
     pub opt_in_message: String,
     /// True if a customer who never said anything gets no marketing.
     pub require_opt_in: bool,

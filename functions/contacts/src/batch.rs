@@ -1,6 +1,6 @@
 //! Many changes at once. All of them can be sent again: what is made already is not made twice.
 
-mod change;
+pub(crate) mod change;
 
 use axum::Json;
 use axum::extract::State;
@@ -26,37 +26,63 @@ const MAX_CHANGES: usize = 1_000;
 /// Contacts that are written at a time.
 const AT_ONCE: usize = 16;
 
-/// The answer to a batch: a result for each change, in order.
+/// The changes of a batch.
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+pub struct Batch {
+    /// Changes, in the order in which they are made.
+    #[cfg_attr(feature = "openapi", schemars(with = "Vec<BatchChange>", length(max = MAX_CHANGES)))]
+    changes: Vec<Value>,
+}
+
+/// The results of a batch.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct BatchReport {
+    /// A result for each change, in the order of the changes.
     results: Vec<BatchResult>,
+    /// Number of changes with each outcome.
     counts: BatchCounts,
 }
 
 /// The result of one change.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct BatchResult {
-    /// The contact's; of a change that can't be read, what was given as one.
+    /// Id of the contact. Of an invalid change, the `id` as it was given, whatever that is.
     id: Value,
+    /// Outcome of the change.
     outcome: BatchOutcome,
+    /// Reason of a refusal, or the fault of an invalid change and its cure.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
 
+/// The outcome of one change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum BatchOutcome {
+    /// The change was made.
     Changed,
+    /// There was nothing to change, or something newer stands.
     Unchanged,
+    /// The change would opt in somebody who opted out or was erased, without evidence of a later consent.
     Refused,
+    /// The change can't be read.
     Invalid,
 }
 
+/// Number of changes with each outcome.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct BatchCounts {
+    /// Changes that were made.
     changed: usize,
+    /// Changes that changed nothing.
     unchanged: usize,
+    /// Changes that were refused.
     refused: usize,
+    /// Changes that can't be read.
     invalid: usize,
 }
 
@@ -65,7 +91,7 @@ type Indexed<T> = (usize, T);
 
 /// `POST /contacts/batch`
 pub async fn apply(State(app): State<App>, caller: Caller, body: Body) -> Result<Json<BatchReport>, Problem> {
-    let changes = body.required()?.make(changes)?;
+    let Batch { changes } = body.required()?.make(Batch::read)?;
     let now = app.clock.now();
     let tenant = app.store.tenant(&caller.tenant);
 
@@ -86,13 +112,15 @@ pub async fn apply(State(app): State<App>, caller: Caller, body: Body) -> Result
     Ok(Json(BatchReport { counts: BatchCounts::of(&results), results }))
 }
 
-fn changes(fields: &mut Fields) -> Option<Vec<Value>> {
-    let changes: Vec<Value> = fields.required("changes", "a list of changes")?;
-    if changes.len() > MAX_CHANGES {
-        let detail = format!("has {} changes: send at most {MAX_CHANGES} at once", changes.len());
-        fields.refuse("changes", detail);
+impl Batch {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let changes: Vec<Value> = fields.required("changes", "a list of changes")?;
+        if changes.len() > MAX_CHANGES {
+            let detail = format!("has {} changes: send at most {MAX_CHANGES} at once", changes.len());
+            fields.refuse("changes", detail);
+        }
+        Some(Self { changes })
     }
-    Some(changes)
 }
 
 /// Changes many contacts. One that fails holds up no other, and is told when all the others are done.

@@ -1,4 +1,4 @@
-//! One contact: shown, or forgotten.
+//! One contact: shown, or erased.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! Cursors: where a list goes on. Opaque to callers, and good for the list that gave them only.
+//! Cursors: positions in a list, opaque to callers. A cursor holds for the list that gave it alone.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 /// The version of cursors. A cursor of another version is refused, and the caller begins anew.
 const VERSION: &str = "1";
 
-/// The list that cursors belong to.
+/// The identity of a list, to which its cursors are bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List(String);
 
 impl List {
-    /// The list that is told from others by these texts: its tenant, its kind, its filters.
+    /// The list with these texts: its kind, its tenant, its filters.
     pub fn of(texts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for text in texts {
@@ -30,7 +30,7 @@ impl List {
         URL_SAFE_NO_PAD.encode(content.to_string())
     }
 
-    /// The position that a cursor of this list is for.
+    /// The position that a cursor of this list stands for. `None` for any other text.
     pub fn position<const N: usize>(&self, cursor: &str) -> Option<[String; N]> {
         let content: Vec<String> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
         let mut texts = content.into_iter();
@@ -39,7 +39,7 @@ impl List {
     }
 }
 
-/// 422: the cursor is none of the list that was asked for.
+/// 422: the cursor is none of this list.
 pub fn invalid() -> Problem {
     Problem::field("cursor", "is of another list or damaged: leave it out to begin anew")
 }

@@ -17,47 +17,77 @@ use crate::named::Named;
 use crate::query::Query;
 
 /// Events of a page, at most.
-const MAX_LIMIT: u16 = 100;
+pub(crate) const MAX_LIMIT: u16 = 100;
 
 /// A page of events.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "HistoryPage"))]
 pub struct HistoryView {
+    /// Events, newest first.
     events: Vec<EventView>,
+    /// Cursor of the next page; null after the last one.
     cursor: Option<String>,
 }
 
-/// An event as the API shows it.
+/// An event of a contact's history.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "HistoryEvent"))]
 struct EventView {
+    /// WhatsApp's id of the message, or an id of our own.
     id: EventId,
+    /// Time at which the event counts.
     at: Rfc3339,
+    /// Time of the first processing.
     received_at: Rfc3339,
+    /// Change that the event asks for.
     kind: Kind,
+    /// Result, as of the first processing.
     effect: Effect,
+    /// Origin of the event.
     source: Source,
+    /// `customer`, `system`, or the id of the user.
     by: String,
+    /// Channel that the customer wrote to.
     channel: Option<ChannelId>,
+    /// Words of the customer, cut at 1 KiB.
     words: Option<String>,
+    /// Keyword that the words match.
     keyword: Option<String>,
+    /// Note of the user who made the change.
     note: Option<String>,
+    /// Evidence that a batch gave.
     evidence: Option<EvidenceView>,
+    /// Confirmation of the change to the customer.
     confirmation: Option<ConfirmationView>,
+    /// Reason for which the event was not applied, or not confirmed.
     reason: Option<UnappliedReason>,
 }
 
+/// A consent that was given outside of this system.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Evidence"))]
 struct EvidenceView {
+    /// Way and place of giving it.
     text: String,
+    /// Time of giving it.
     obtained_at: Rfc3339,
 }
 
+/// A message that confirms a change to the customer.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Confirmation"))]
 struct ConfirmationView {
+    /// Fate of the message.
     state: ConfirmationState,
+    /// Text of the message.
     text: String,
+    /// WhatsApp's id of the message, once it is accepted.
     message_id: Option<String>,
+    /// Time at which the fate was decided.
     at: Option<Rfc3339>,
+    /// WhatsApp's error code, where the message failed.
     code: Option<i64>,
+    /// Meaning of that error.
     title: Option<String>,
 }
 

@@ -8,6 +8,8 @@ mod cursor;
 mod history;
 mod list;
 mod named;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod query;
 mod switch;
 mod view;

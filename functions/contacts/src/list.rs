@@ -14,16 +14,19 @@ use crate::cursor::{self, List};
 use crate::query::{Query, Words};
 use crate::view::ContactView;
 
-/// Bytes of the longest id there is.
+/// Characters of the longest id there is.
 const MAX_PREFIX: usize = 135;
 
 /// Contacts of a page, at most.
-const MAX_LIMIT: u16 = 1_000;
+pub(crate) const MAX_LIMIT: u16 = 1_000;
 
 /// A page of contacts.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "ContactPage"))]
 pub struct ContactListView {
+    /// Contacts by shard, then id. A page may be short, or empty, and still have a cursor.
     contacts: Vec<ContactView>,
+    /// Cursor of the next page; null after the last one.
     cursor: Option<String>,
 }
 
@@ -48,7 +51,7 @@ pub async fn page(State(app): State<App>, caller: Caller, mut query: Query) -> R
     Ok(Json(ContactListView { contacts: contacts.collect(), cursor: found.next.map(|next| cursor_for(&list, &next)) }))
 }
 
-/// The query parameter `status`: a status, a restriction of its own, or an opt-out that staff did not know of.
+/// A choice of contacts: by status, by restriction, or with an opt-out that arrived too late to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Shown {
@@ -64,7 +67,7 @@ impl Shown {
     const WORDS: Words = Words("`unknown`, `opted_in`, `opted_out`, `blocked`, `provider_stopped` or `unheeded`");
 }
 
-/// The filter of a list.
+/// The contacts to show.
 #[derive(Debug, PartialEq, Eq)]
 struct ListFilter {
     shown: Option<Shown>,
@@ -74,8 +77,10 @@ struct ListFilter {
 impl ListFilter {
     fn read(query: &mut Query) -> Self {
         let shown = query.word("status", Shown::WORDS);
-        let prefix = query.text("prefix").map(prefix).unwrap_or_default();
-        if prefix.len() > MAX_PREFIX {
+        let text = query.text("prefix").unwrap_or_default();
+        let is_too_long = text.chars().count() > MAX_PREFIX;
+        let prefix = if text.is_empty() { String::new() } else { prefix(text) };
+        if is_too_long {
             query.refuse("prefix", "is longer than any id: shorten it");
         }
         Self { shown, prefix }
@@ -97,7 +102,7 @@ impl ListFilter {
         List::of(&["contacts", tenant.as_str(), &format!("{:?}", self.shown), &self.prefix])
     }
 
-    /// The position that a cursor is for. The table refuses to go on from where nothing of the list can be.
+    /// The position that a cursor stands for. `None` where no contact of the list can be: the table would refuse to go on there.
     fn position(&self, list: &List, cursor: &str) -> Option<ListPosition> {
         let [shard, after] = list.position(cursor)?;
         let shard = shard.parse().ok()?;
@@ -115,8 +120,8 @@ fn cursor_for(list: &List, position: &ListPosition) -> String {
     list.cursor([&position.shard.to_string(), after])
 }
 
-/// The beginning of the ids that a user looks for. In a query an unencoded `+` is a space, and people leave it out as well.
-/// A number that is complete is looked for in the one form in which it is kept.
+/// The beginning of ids that a query asks for. In a query an unencoded `+` is a space, and people leave it out as well. A complete
+/// number is looked for in the one form in which it is kept.
 fn prefix(text: &str) -> String {
     if text.trim_start().starts_with(char::is_alphabetic) {
         return text.trim().to_owned();
@@ -160,11 +165,22 @@ mod tests {
 
     #[test]
     fn a_status_that_is_none_and_an_endless_prefix_are_refused_by_name() {
-        let mut query = query(&[("status", "erased"), ("prefix", &"A".repeat(136))]);
-        ListFilter::read(&mut query);
-        let errors = query.finish().unwrap_err();
-        let named: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(named, ["status", "prefix"]);
+        for prefix in ["A".repeat(136), "0".repeat(136)] {
+            let mut query = query(&[("status", "erased"), ("prefix", &prefix)]);
+            ListFilter::read(&mut query);
+            let errors = query.finish().unwrap_err();
+            let named: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+            assert_eq!(named, ["status", "prefix"]);
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_measured_as_it_was_given() {
+        for prefix in ["1".repeat(135), "é".repeat(135)] {
+            let mut query = query(&[("prefix", &prefix)]);
+            ListFilter::read(&mut query);
+            assert_eq!(query.finish(), Ok(()), "{prefix}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use consent::id::{ContactId, InvalidContactId};
 use consent::identity::Sighting;
 use consent::phone::Phone;
 
-/// An id, and what it tells of the person besides.
+/// The id of a contact, with the phone number as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
     /// The id in its canonical form.

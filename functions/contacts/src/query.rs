@@ -1,5 +1,5 @@
-//! Queries: parameters whose every fault is told at once. Empty ones count as missing. One that is unknown or repeated is a
-//! fault, since a filter that is overlooked shows more than was asked for.
+//! Queries: a refusal names every parameter that does not hold. Empty parameters count as missing. Unknown and repeated ones are
+//! refused, since a filter that is overlooked shows more than was asked for.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use consent::settings::FieldError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Entries of a page where the caller does not say.
+/// Entries of a page without the parameter `limit`.
 const DEFAULT_LIMIT: u16 = 50;
 
-/// The parameters of a query, and what was wrong with those that were asked for.
+/// The parameters of a query, and the faults found so far.
 #[derive(Debug)]
 pub struct Query {
     parameters: BTreeMap<String, String>,
@@ -59,7 +59,7 @@ impl Query {
         limit.unwrap_or(DEFAULT_LIMIT)
     }
 
-    /// Says what is wrong with a parameter.
+    /// Adds a fault of a parameter.
     pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
         self.errors.push(FieldError::new(name, detail));
     }

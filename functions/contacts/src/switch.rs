@@ -20,12 +20,31 @@ const MAX_NOTE: usize = 1_000;
 
 /// The consent that staff switches a contact to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Consent {
-    /// Marketing again.
+    /// The contact may get marketing.
     OptedIn,
-    /// No more marketing.
+    /// The contact gets no more marketing.
     OptedOut,
+}
+
+/// A change of one contact's consent.
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+pub struct ConsentChange {
+    /// Consent to set.
+    status: Consent,
+    /// Note for the history.
+    #[cfg_attr(feature = "openapi", schemars(length(max = MAX_NOTE)))]
+    note: Option<String>,
+}
+
+/// A change of one contact's block.
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+pub struct BlockChange {
+    /// Note for the history.
+    #[cfg_attr(feature = "openapi", schemars(length(max = MAX_NOTE)))]
+    note: Option<String>,
 }
 
 impl Consent {
@@ -50,11 +69,18 @@ struct Switch {
     note: Option<String>,
 }
 
-impl Switch {
-    fn to_consent(fields: &mut Fields) -> Option<Self> {
-        let consent = Consent::read(fields);
+impl ConsentChange {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let status = Consent::read(fields);
         let note = note(fields);
-        Some(Self { kind: consent?.into(), note })
+        Some(Self { status: status?, note })
+    }
+}
+
+impl BlockChange {
+    #[expect(clippy::unnecessary_wraps, reason = "the shape that bodies are read by")]
+    fn read(fields: &mut Fields) -> Option<Self> {
+        Some(Self { note: note(fields) })
     }
 }
 
@@ -65,8 +91,8 @@ pub async fn set_consent(
     named: Named,
     body: Body,
 ) -> Result<Json<ContactView>, Problem> {
-    let switch = body.required()?.make(Switch::to_consent)?;
-    carry_out(&app, &caller, named, switch).await
+    let ConsentChange { status, note } = body.required()?.make(ConsentChange::read)?;
+    carry_out(&app, &caller, named, Switch { kind: status.into(), note }).await
 }
 
 /// `PUT /contacts/{id}/block`
@@ -76,8 +102,8 @@ pub async fn block(
     named: Named,
     body: Body,
 ) -> Result<Json<ContactView>, Problem> {
-    let switch = body.optional().make(|fields| Some(Switch { kind: Kind::Block, note: note(fields) }))?;
-    carry_out(&app, &caller, named, switch).await
+    let BlockChange { note } = body.optional().make(BlockChange::read)?;
+    carry_out(&app, &caller, named, Switch { kind: Kind::Block, note }).await
 }
 
 /// `DELETE /contacts/{id}/block`
@@ -87,8 +113,8 @@ pub async fn unblock(
     named: Named,
     body: Body,
 ) -> Result<Json<ContactView>, Problem> {
-    let switch = body.optional().make(|fields| Some(Switch { kind: Kind::Unblock, note: note(fields) }))?;
-    carry_out(&app, &caller, named, switch).await
+    let BlockChange { note } = body.optional().make(BlockChange::read)?;
+    carry_out(&app, &caller, named, Switch { kind: Kind::Unblock, note }).await
 }
 
 /// An event that is staff's doing.
@@ -96,7 +122,7 @@ pub fn event(kind: Kind, source: Source, by: Actor, received_at: Time) -> Event 
     Event::new(kind, source, by, HistoryKey { time: received_at, id: EventId::unique() }, received_at)
 }
 
-/// Says what a change of staff's came to.
+/// Logs a change by staff with its effect.
 pub fn report(tenant: &TenantId, kind: Kind, decision: &Decision) {
     tracing::info!(tenant = %tenant, ?kind, effect = ?decision.effect(), "contact changed by staff");
 }
@@ -129,7 +155,7 @@ async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> 
             report(&caller.tenant, switch.kind, &decision);
             Ok(Json(ContactView::new(id, decision.contact, snapshot.settings.as_ref())))
         }
-        // What staff does is never a repeat: each time it is an event of its own.
+        // A change by staff is never a repeat: each is an event of its own.
         ChangeOutcome::Refused(Nobody) | ChangeOutcome::Repeat | ChangeOutcome::Erased => Err(contact::unknown()),
     }
 }

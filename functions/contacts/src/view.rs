@@ -1,4 +1,4 @@
-//! Contacts as the API shows them.
+//! Contacts in the form in which the API shows them.
 
 use consent::contact::{Category, Contact, Source, Status, Suppression};
 use consent::eligibility::{OptIn, may_receive};
@@ -9,47 +9,71 @@ use serde::Serialize;
 
 /// A contact.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Contact"))]
 #[serde(untagged)]
 pub enum ContactView {
-    /// A contact.
+    /// A contact that was not erased.
     Person(Box<PersonView>),
-    /// A contact that was erased: its state alone.
+    /// A contact that was erased.
     Erased(ErasedView),
 }
 
-/// All fields of a contact.
+/// A contact that was not erased, with all that is known of it.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "KnownContact"))]
 pub struct PersonView {
+    /// Id under which the contact is kept: the canonical phone number if it is known, else the user id.
     id: ContactId,
+    /// Phone number as WhatsApp sent it, for showing and sending.
     phone: Option<String>,
+    /// WhatsApp's business-scoped user id.
     user_id: Option<String>,
+    /// Name of the WhatsApp profile.
     name: Option<String>,
+    /// Consent to marketing.
     status: Status,
+    /// Time of the event that last changed the status when it was processed.
     status_changed_at: Option<Rfc3339>,
+    /// Origin of that event.
     source: Option<Source>,
+    /// Staff lets no message at all go to the contact.
     blocked: bool,
+    /// The customer stopped marketing with WhatsApp's own control.
     provider_stopped: bool,
+    /// Time of an opt-out that arrived after staff had opted the contact in at a later time. Staff should look at it.
     unheeded_opt_out_at: Option<Rfc3339>,
+    /// Messages that may go to the contact, by category.
     can_receive: CanReceive,
 }
 
-/// The state of a contact that was erased.
+/// A contact that was erased. Its suppression stays, and nothing else.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "ErasedContact"))]
 pub struct ErasedView {
+    /// Id that the request named.
     id: ContactId,
+    /// Consent to marketing.
     status: Status,
+    /// Staff lets no message at all go to the contact.
     blocked: bool,
+    /// The customer stopped marketing with WhatsApp's own control.
     provider_stopped: bool,
+    /// Messages that may go to the contact, by category.
     can_receive: CanReceive,
 }
 
-/// The categories of messages that may go to a contact.
+/// Messages that may go to a contact, by WhatsApp's category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 pub struct CanReceive {
+    /// Promotions.
     marketing: bool,
+    /// Orders, shipping, delivery and the like.
     utility: bool,
+    /// One-time passwords.
     authentication: bool,
+    /// Answers to the customer's messages.
     service: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Settings as a body gives them.
+//! Settings, read from the body of a request.
 
 use consent::http::Fields;
 use consent::settings::{Settings, SettingsDraft};

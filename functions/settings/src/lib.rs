@@ -2,6 +2,8 @@
 
 mod channel;
 mod draft;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod saved;
 mod tester;
 mod version;

@@ -5,6 +5,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use consent::http::{Body, Caller, Problem};
+#[cfg(feature = "openapi")]
+use consent::settings::SettingsDraft;
 use consent::settings::{SavedSettings, Settings};
 use consent::store::SaveError;
 use consent::time::Rfc3339;
@@ -12,13 +14,18 @@ use serde::Serialize;
 
 use crate::{App, draft, version};
 
-/// Settings as the API shows them.
+/// The settings of a tenant.
 #[derive(Serialize)]
-struct SettingsView {
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Settings"))]
+pub struct SettingsView {
     #[serde(flatten)]
+    #[cfg_attr(feature = "openapi", schemars(with = "SettingsDraft"))]
     settings: Settings,
+    /// Number of times that the settings were saved. It is also their `ETag`.
     version: u64,
+    /// Time of the last saving.
     updated_at: Option<Rfc3339>,
+    /// User who saved them last.
     updated_by: Option<String>,
 }
 
@@ -29,11 +36,15 @@ impl From<SavedSettings> for SettingsView {
     }
 }
 
-/// The answer to a saving.
+/// Settings that were saved.
 #[derive(Serialize)]
-struct Receipt {
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "SettingsReceipt"))]
+pub struct Receipt {
+    /// Sentence for the user.
     message: &'static str,
+    /// The settings as they are now.
     settings: SettingsView,
+    /// Advice on settings that hold and may still surprise.
     warnings: Vec<String>,
 }
 

@@ -1,10 +1,12 @@
-//! The keyword tester: the reading of a text as if a customer had sent it.
+//! The keyword tester: the effect that a text would have if a customer sent it.
 
 use axum::Json;
 use axum::extract::State;
 use consent::http::{Body, Caller, Fields, Problem};
 use consent::id::cut;
 use consent::keyword::{Candidate, fold};
+#[cfg(feature = "openapi")]
+use consent::settings::SettingsDraft;
 use consent::settings::{Intent, Settings};
 use serde::Serialize;
 
@@ -13,27 +15,42 @@ use crate::{App, draft};
 /// Bytes of a folded text that are shown, at most.
 const SHOWN_BYTES: usize = 1024;
 
-/// The reading of a text as if a customer had sent it.
+/// The effect that a text would have.
 #[derive(Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "KeywordTestResult"))]
 pub struct Reading {
+    /// Change of consent that the text would ask for.
     outcome: ReadingOutcome,
+    /// Keyword that the text matches, as the settings have it.
     keyword: Option<String>,
+    /// Text as it is compared: without case, accents and decoration. At most 1,024 bytes of it are shown.
     folded: String,
+    /// Confirmation that the customer would get.
     reply: Option<String>,
+    /// Advice on settings that hold and may still surprise.
     warnings: Vec<String>,
 }
 
+/// A change of consent that a text asks for.
 #[derive(Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "KeywordOutcome"))]
 #[serde(rename_all = "snake_case")]
 enum ReadingOutcome {
+    /// The customer is opted out.
     OptOut,
+    /// A customer who opted out is opted in again.
     OptIn,
+    /// The text is no keyword.
     None,
 }
 
-/// A text to try, and the settings to try it on where those are not the saved ones.
-struct Trial {
+/// A text to try, and the settings to try it on.
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "KeywordTest"))]
+pub struct Trial {
+    /// Text of a message.
     text: String,
+    /// Settings to try the text on. Without them, the saved ones are used.
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<SettingsDraft>"))]
     settings: Option<Settings>,
 }
 

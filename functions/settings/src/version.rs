@@ -20,7 +20,7 @@ pub fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
     }
 }
 
-/// 412: what the caller believes to replace is not there any more.
+/// 412: the settings are no longer those that the request replaces.
 pub fn stale(why: &str) -> Problem {
     let detail =
         format!("Nothing was saved, because {why}: read the settings again and send the `ETag` that they have now.");

@@ -4,6 +4,8 @@
 
 mod envelope;
 mod meta;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod reports;
 mod sender;
 mod signature;

@@ -99,9 +99,8 @@ fn the_repository_s_own_template_can_be_played() {
 
 #[test]
 fn routes_and_scopes_are_those_of_the_table_in_code() {
-    let access = |route: &Route| {
-        route.scope.map_or(Access::Open, |scope| Access::Token(vec![scope.as_str().to_owned()]))
-    };
+    let access =
+        |route: &Route| route.scope.map_or(Access::Open, |scope| Access::Token(vec![scope.as_str().to_owned()]));
     let row = |route: &Route| (format!("{} {}", route.method, route.path), route.function.as_str(), access(route));
     let mut expected: Vec<_> = ROUTES.iter().map(row).collect();
     expected.push(("$default".to_owned(), Function::Contacts.as_str(), Access::Open));
@@ -115,7 +114,8 @@ fn routes_and_scopes_are_those_of_the_table_in_code() {
 
 #[test]
 fn cargo_lambda_watch_leads_paths_to_the_same_functions() {
-    let section = include_str!("../../../Cargo.toml").split_once("[workspace.metadata.lambda.watch.router]\n").unwrap().1;
+    let section =
+        include_str!("../../../Cargo.toml").split_once("[workspace.metadata.lambda.watch.router]\n").unwrap().1;
     let lines = section.lines().take_while(|line| !line.starts_with('['));
     let declared: BTreeMap<&str, &str> = lines
         .filter_map(|line| line.split_once(" = "))

@@ -1,4 +1,4 @@
-//! What every function of the dashboard works with.
+//! The means of every function behind the API: table, clock, and the name of the tenant claim.
 
 use std::env::{self, VarError};
 
@@ -9,19 +9,19 @@ use crate::clock::Clock;
 use crate::store::Store;
 use crate::{aws, limits};
 
-/// What every function of the dashboard works with.
+/// The means of a function behind the API.
 #[derive(Clone, Debug)]
 pub struct App {
     /// The table.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
     /// The name of the token's claim that holds the tenant.
     pub tenant_claim: String,
 }
 
 impl App {
-    /// As the environment says: `TABLE_NAME`, and `TENANT_CLAIM` where it is another than the usual one.
+    /// The means that the environment names: `TABLE_NAME`, and `TENANT_CLAIM` where it is not [`TenantClaim::DEFAULT`].
     ///
     /// # Errors
     /// `TABLE_NAME` is missing.

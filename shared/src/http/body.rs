@@ -1,4 +1,4 @@
-//! Bodies: JSON objects whose every fault is told at once, each by the field it is in.
+//! Bodies: JSON objects. A refusal names every field that does not hold, not only the first.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -17,7 +17,7 @@ impl Body {
     /// The fields of a body that has to be there.
     ///
     /// # Errors
-    /// There is none.
+    /// The request has no body.
     pub fn required(self) -> Result<Fields, Problem> {
         self.0
             .map(Fields::new)
@@ -57,14 +57,14 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
-/// `application/json`, or a media type with the suffix `+json`, with or without parameters.
+/// Whether a content type is `application/json` or has the suffix `+json`, with or without parameters.
 fn is_json(content_type: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(content_type) else { return false };
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// The fields of a JSON object, taken out one by one. What is wrong with them is gathered and told by [`Fields::finish`].
+/// The fields of a JSON object, taken out one by one. Their faults are gathered until [`Fields::finish`].
 #[derive(Debug)]
 pub struct Fields {
     left: Map<String, Value>,
@@ -105,38 +105,37 @@ impl Fields {
         Some(text)
     }
 
-    /// Takes a field that is an object of its own and may be missing or null. What is wrong with the fields in it is told as
-    /// `name.field`.
+    /// Takes a field that is an object and may be missing or null. Faults of the fields in it are named `name.field`.
     pub fn optional_object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let object = Self::new(self.optional(name, "an object")?);
         let named = |error: FieldError| FieldError::new(format!("{name}.{}", error.field), error.detail);
         object.make(read).map_err(|errors| self.refuse_all(errors.into_iter().map(named))).ok()
     }
 
-    /// Says what is wrong with a field.
+    /// Adds a fault of a field.
     pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
         self.errors.push(FieldError::new(name, detail));
     }
 
-    /// Says what is wrong with several fields.
+    /// Adds faults of several fields.
     pub fn refuse_all(&mut self, errors: impl IntoIterator<Item = FieldError>) {
         self.errors.extend(errors);
     }
 
-    /// What `read` makes of the fields. It makes nothing only where it finds something wrong.
+    /// Makes something of the fields. `read` returns `None` only where it found a fault.
     ///
     /// # Errors
-    /// All that was wrong, fields that it did not take included.
+    /// All faults; a field that `read` did not take is one.
     pub fn make<T>(mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Result<T, Vec<FieldError>> {
         let made = read(&mut self);
         self.finish()?;
         made.ok_or_else(Vec::new)
     }
 
-    /// All that was wrong, fields that nobody took included.
+    /// Ends the reading.
     ///
     /// # Errors
-    /// Something was.
+    /// All faults; a field that was not taken is one.
     pub fn finish(mut self) -> Result<(), Vec<FieldError>> {
         let unknown = self.left.keys().map(|name| FieldError::new(name, "is not a field of this request: remove it"));
         self.errors.extend(unknown);

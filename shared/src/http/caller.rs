@@ -1,4 +1,4 @@
-//! Who calls: taken from the token that API Gateway checked, never from path or body.
+//! The caller of a request, from the token that API Gateway checked, never from path or body.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Caller {
     }
 }
 
-/// A user of the platform, whatever tenant the token speaks for.
+/// The id of a user of the platform, for whatever tenant the token speaks.
 #[derive(Clone, Debug)]
 pub struct User(pub String);
 
@@ -67,7 +67,7 @@ impl<S: Send + Sync> FromRequestParts<S> for User {
     }
 }
 
-/// The claims that API Gateway's authorizer found in the token, where the route has one.
+/// The claims of the token, as API Gateway's authorizer passes them on. A route without authorizer has none.
 fn claims(parts: &Parts) -> Result<&HashMap<String, String>, Problem> {
     let Some(RequestContext::ApiGatewayV2(context)) = parts.extensions.get() else { return Err(unauthorized()) };
     let jwt = context.authorizer.as_ref().and_then(|authorizer| authorizer.jwt.as_ref()).ok_or_else(unauthorized)?;
@@ -84,7 +84,7 @@ fn is_as_checked(parts: &Parts, route_key: Option<&str>) -> bool {
     same_route && !parts.raw_http_path().contains(['?', '#', '\\'])
 }
 
-/// The user's id; of a token that belongs to a program, the program's.
+/// The id of the user or, where the token belongs to a program, of the program.
 fn user(claims: &HashMap<String, String>) -> String {
     claims.get("sub").or_else(|| claims.get("client_id")).cloned().unwrap_or_else(|| "unnamed".to_owned())
 }

@@ -1,9 +1,9 @@
-//! What every answer of the dashboard's API says of itself, refusals included.
+//! The headers that every answer of the API carries, refusals included.
 
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
-/// The answer with headers that keep it out of caches and have it read as the type that it says: it is about people.
+/// Adds the headers that keep an answer out of caches, and its content type from being guessed: answers are about people.
 pub async fn private(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -72,10 +72,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         count!(error, Metric::StoreUnavailable, %error, "the store failed a request");
         match error {
-            StoreError::Unavailable(_) | StoreError::Contended => Self::new(
-                ProblemKind::Unavailable,
-                "The request was not carried out, or not all of it. Send it again.",
-            ),
+            StoreError::Unavailable(_) | StoreError::Contended => {
+                Self::new(ProblemKind::Unavailable, "The request was not carried out, or not all of it. Send it again.")
+            }
             StoreError::Unreadable { .. } | StoreError::Unwritable { .. } => {
                 Self::new(ProblemKind::Internal, "The request was not carried out.")
             }

@@ -25,13 +25,13 @@ pub struct Route {
 /// A scope of access tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Sees settings, contacts and history.
+    /// `consent/read`
     Read,
-    /// Switches and blocks contacts.
+    /// `consent/write`
     Write,
-    /// Changes settings and erases contacts.
+    /// `consent/admin`
     Admin,
-    /// Gives channels to tenants.
+    /// `consent/platform`
     Platform,
 }
 
@@ -234,6 +234,17 @@ impl Scope {
             Self::Write => "consent/write",
             Self::Admin => "consent/admin",
             Self::Platform => "consent/platform",
+        }
+    }
+
+    /// What the scope allows.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Read => "to see settings, contacts and history",
+            Self::Write => "to switch and block contacts, one by one or in a batch",
+            Self::Admin => "to change settings and erase contacts",
+            Self::Platform => "to give channels to tenants and take them back",
         }
     }
 }

@@ -28,7 +28,8 @@ impl RouterBuilder {
         Self(self.0.route(route.path, method_router(&route.method, handler)))
     }
 
-    /// The router of a function that works with `app`. Requests that no route takes are refused by problem documents, and every answer stays out of caches.
+    /// The router of a function that works with `app`. Requests that no route takes are refused by problem documents, and every
+    /// answer stays out of caches.
     pub fn finish(self, app: App) -> Router {
         let routes = self.0.method_not_allowed_fallback(refuse).fallback(refuse);
         routes.layer(map_response(private)).with_state(app)

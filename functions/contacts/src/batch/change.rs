@@ -8,19 +8,25 @@ use consent::time::{InvalidTime, Time};
 use serde_json::{Map, Value};
 
 use crate::named::Named;
+#[cfg(feature = "openapi")]
+use crate::openapi;
 use crate::switch::Consent;
 
 /// Characters of an evidence's text, at most.
-const MAX_EVIDENCE: usize = 1_000;
+pub(crate) const MAX_EVIDENCE: usize = 1_000;
 
-/// A change that can be decided.
+/// A change of one contact.
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct BatchChange {
-    /// The contact.
+    /// Phone number or WhatsApp user id of the contact. A number may be written as people write it, or be an integer.
+    #[cfg_attr(feature = "openapi", schemars(rename = "id", schema_with = "openapi::id"))]
     pub named: Named,
-    /// The consent that the contact is switched to.
+    /// Consent to set.
+    #[cfg_attr(feature = "openapi", schemars(rename = "status"))]
     pub consent: Consent,
-    /// The proof of a consent that was given elsewhere.
+    /// Proof of a consent that was given outside of this system. An opt-in counts at its time.
+    #[cfg_attr(feature = "openapi", schemars(default, schema_with = "openapi::evidence"))]
     pub evidence: Option<Evidence>,
 }
 
