@@ -1,4 +1,4 @@
-//! Reads whatever the fuzzer comes up with as a body whose signature held. It begins with the bodies of `events/`.
+//! Reads random bytes as a body with a good signature. The fuzzer starts from the bodies of `events/`.
 
 #![no_main]
 
@@ -10,7 +10,7 @@ use std::path::Path;
 
 libfuzzer_sys::fuzz_target!(init: begin(), |body: &[u8]| properties::hold(body));
 
-/// Puts the corpus where the fuzzer is about to look for it.
+/// Writes the corpus to the folder where the fuzzer reads it.
 fn begin() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/signed_body");
     fs::create_dir_all(&corpus).expect("there is room for the corpus");

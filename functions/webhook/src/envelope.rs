@@ -1,5 +1,9 @@
-//! The envelope of WhatsApp's updates, opened layer by layer, so that nothing inside of one update keeps the others from
-//! being read: no broken character, no number out of range, no nesting without end.
+//! The envelope around WhatsApp's updates: entries and changes.
+//!
+//! The body is parsed layer by layer, and each update stays raw JSON until it is read. So a broken character, a number out
+//! of range or endless nesting in one update leaves the others readable.
+//!
+//! The shape: <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/components>
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,33 +11,33 @@ use std::collections::HashMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// A body whose characters are whole.
+/// The text of a body, with broken characters replaced.
 pub struct BodyText<'a>(Cow<'a, str>);
 
-/// The changes of a body, and how many there are besides that can't be opened.
+/// The changes of a body.
 #[derive(Debug, Default)]
 pub struct EnvelopeChanges<'a> {
-    /// The changes that can be opened.
+    /// The changes that are JSON objects.
     pub opened: Vec<EnvelopeChange<'a>>,
-    /// The number of parts that can't.
+    /// The number of entries, changes and values that are no JSON objects.
     pub unread: usize,
 }
 
-/// One change of a body, each part of it still closed.
+/// One change of a body. Its value is still raw JSON.
 #[derive(Debug)]
 pub struct EnvelopeChange<'a> {
-    /// The kind of its updates, for example `messages`.
+    /// The kind of updates in the value, such as `messages`.
     pub field: String,
-    /// The layer with its updates.
+    /// The object with the updates.
     pub value: Layer<'a>,
 }
 
-/// An object whose fields are closed. Of a field that is there twice, the last one counts.
+/// A JSON object whose fields are still raw JSON. Of a repeated field, the last one counts.
 #[derive(Debug, Default)]
 pub struct Layer<'a>(HashMap<String, &'a RawValue>);
 
 impl<'a> BodyText<'a> {
-    /// Takes the bytes of a body. Whatever is no whole character is replaced.
+    /// Takes the bytes of a body. Bytes that are not UTF-8, and escapes of half a surrogate pair, become U+FFFD.
     pub fn new(bytes: &'a [u8]) -> Self {
         match String::from_utf8_lossy(bytes) {
             Cow::Borrowed(text) if !text.contains("\\u") => Self(Cow::Borrowed(text)),
@@ -41,10 +45,10 @@ impl<'a> BodyText<'a> {
         }
     }
 
-    /// Opens the body.
+    /// Reads the changes of the body.
     ///
     /// # Errors
-    /// The body is no JSON.
+    /// The body is not JSON.
     pub fn open(&self) -> Result<EnvelopeChanges<'_>, serde_json::Error> {
         let body: &RawValue = serde_json::from_str(&self.0)?;
         let mut changes = EnvelopeChanges::default();
@@ -73,24 +77,24 @@ impl<'a> EnvelopeChanges<'a> {
 }
 
 impl EnvelopeChange<'_> {
-    /// The channel it is about.
+    /// The value's `metadata`, which names the channel. Null if it is missing.
     pub fn metadata(&self) -> Value {
         self.value.field("metadata").and_then(read).unwrap_or_default()
     }
 
-    /// The customers it names. One that can't be read is null, so that no other seems to be the only one.
+    /// The value's `contacts`. An entry that can't be read is null, so that the number of entries stays right.
     pub fn contacts(&self) -> Vec<Value> {
         self.value.closed("contacts").into_iter().map(|contact| read(contact).unwrap_or_default()).collect()
     }
 }
 
 impl<'a> Layer<'a> {
-    /// Opens one object. None if it is something else.
+    /// Reads one object. None for any other JSON.
     pub fn open(closed: &'a RawValue) -> Option<Self> {
         serde_json::from_str(closed.get()).ok().map(Self)
     }
 
-    /// The members of a list, such as `messages`. Something else stands for a list of just that.
+    /// The elements of a list, such as `messages`. JSON that is no list counts as a list of one element.
     pub fn closed(&self, list: &str) -> Vec<&'a RawValue> {
         match self.field(list) {
             None => Vec::new(),
@@ -104,7 +108,7 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// Reads what is in an update; of an object, at least those fields that can be read.
+/// Parses raw JSON. A field of an object that can't be parsed becomes null.
 pub fn read(closed: &RawValue) -> Option<Value> {
     let whole = |json: &str| serde_json::from_str(json).ok();
     whole(closed.get()).or_else(|| {
@@ -113,7 +117,7 @@ pub fn read(closed: &RawValue) -> Option<Value> {
     })
 }
 
-/// JSON text in which each escape that is half a character (a surrogate without its other half) is U+FFFD instead.
+/// JSON text in which each escape of a lone surrogate (half of a UTF-16 pair) is U+FFFD instead.
 fn mended(json: &str) -> String {
     let mut mended = String::with_capacity(json.len());
     let mut rest = json;
@@ -136,7 +140,7 @@ fn mended(json: &str) -> String {
     mended + rest
 }
 
-/// The UTF-16 code unit that a text begins with as an escape.
+/// The UTF-16 code unit of the `\uXXXX` escape at the start of a text. None if it starts with anything else.
 fn unit(text: &str) -> Option<u16> {
     u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }

@@ -1,6 +1,7 @@
-//! The webhook: takes WhatsApp's updates and makes consent of them.
+//! The webhook: receives WhatsApp's updates and stores the changes of consent in them.
 //!
-//! It answers 200 only when every change of consent in a body is in the table. Anything else is delivered again.
+//! It answers 200 only when every change of consent in a body is in the table. After any other answer WhatsApp delivers the
+//! body again, for up to seven days: <https://developers.facebook.com/docs/whatsapp/cloud-api/guides/set-up-webhooks>
 
 mod envelope;
 mod meta;
@@ -36,26 +37,27 @@ use signature::Signature;
 use signed_body::SignedBody;
 use updates::RedeliveryReason;
 
-/// Bytes of a body, at most. WhatsApp sends up to three million.
+/// Maximum size of a body, in bytes. WhatsApp sends up to 3 MB.
+/// <https://developers.facebook.com/docs/whatsapp/cloud-api/guides/set-up-webhooks>
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// The parts that the webhook works with.
+/// The state of the webhook's router.
 #[derive(Clone, Debug)]
 pub struct WebhookApp {
     /// The table.
     pub store: Store,
     /// The secrets of the WhatsApp apps.
     pub secrets: Secrets,
-    /// The channels that are known not to be ours. Updates on them are taken and dropped.
+    /// Channels that belong to other systems. Updates on them are accepted and dropped.
     pub ignored_channels: BTreeSet<ChannelId>,
     /// The time.
     pub clock: Clock,
 }
 
-/// Reads the channels that are not ours, as `IGNORED_CHANNELS` lists them: `phone_number_id`s, separated by commas.
+/// Reads the value of `IGNORED_CHANNELS`: `phone_number_id`s, separated by commas.
 ///
 /// # Errors
-/// A part between two commas is no `phone_number_id`.
+/// An element of the list is no `phone_number_id`.
 pub fn ignored_channels(list: &str) -> Result<BTreeSet<ChannelId>, InvalidChannelId> {
     list.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::parse).collect()
 }
@@ -68,8 +70,7 @@ pub fn router(app: WebhookApp) -> Router {
         .with_state(app)
 }
 
-/// The reading of a body once its signature holds, as a debugger shows it: a text that tests which feed it with anything can
-/// compare. None where it is no JSON.
+/// The debug form of a body's payload, for tests that compare how two bodies are read. None for a body that is not JSON.
 #[doc(hidden)]
 #[must_use]
 pub fn reading(body: &[u8]) -> Option<String> {
@@ -89,7 +90,8 @@ struct Handshake {
     token: String,
 }
 
-/// Proves to WhatsApp that this address is ours, by giving its challenge back.
+/// Answers WhatsApp's verification request: returns its challenge if the token is right, otherwise 403.
+/// <https://developers.facebook.com/docs/graph-api/webhooks/getting-started#verification-requests>
 async fn handshake(
     State(app): State<WebhookApp>,
     handshake: Result<Query<Handshake>, QueryRejection>,
@@ -103,7 +105,7 @@ async fn handshake(
     }
 }
 
-/// Takes a body of updates.
+/// Receives a body of updates.
 async fn receive(
     State(app): State<WebhookApp>,
     headers: HeaderMap,
@@ -123,7 +125,7 @@ async fn receive(
     }
 }
 
-/// A request was not taken, or not all of it. WhatsApp delivers it again.
+/// The reason why a request was refused, or not carried out completely. WhatsApp delivers its body again.
 #[derive(Debug, thiserror::Error)]
 enum WebhookError {
     #[error("the body could not be received")]
@@ -148,7 +150,7 @@ impl IntoResponse for WebhookError {
             Self::Body(rejection) => {
                 Problem::new(ProblemKind::from(&rejection), "The body is too large or broken off.")
             }
-            // Anybody can send such a request. WhatsApp signs, so only a signature that is not ours may be an opt-out.
+            // Not from WhatsApp, which signs every request, so no opt-out is lost.
             Self::Unsigned => {
                 count!(info, Metric::Unsigned, "webhook without a signature");
                 let detail = "The header `X-Hub-Signature-256` is missing, or not `sha256=` and 64 hex digits.";
@@ -162,7 +164,7 @@ impl IntoResponse for WebhookError {
                 count!(error, Metric::BadUpdate, reason = "body is not JSON", "webhook is not JSON");
                 Problem::new(ProblemKind::MalformedBody, "The body is not JSON.")
             }
-            // Counted where it was found.
+            // Logged and counted in `signed_body`.
             Self::RedeliveryReason(RedeliveryReason::Unavailable) => {
                 Problem::new(ProblemKind::Incomplete, "Not everything was carried out. Send it again.")
             }

@@ -1,8 +1,34 @@
-//! WhatsApp's JSON, read into the project's own types. No other module knows its shapes.
+//! Reads WhatsApp's JSON into the types of this crate. No other module knows the shapes of WhatsApp's fields.
 //!
-//! WhatsApp adds fields, types and whole kinds of updates at any time, leaves out others, and writes numbers as text or
-//! not. So nothing is demanded of a body but what is needed to understand one update, and an update that can't be
-//! understood takes no other with it.
+//! A body holds entries, an entry holds changes, and a change has a `field` and a `value`. The value holds `metadata`
+//! (with the channel's `phone_number_id`), `contacts` (the customers of its updates) and one or more lists of updates:
+//!
+//! | `field` | list in `value` | meaning | result |
+//! |---|---|---|---|
+//! | [`messages`][m] | `messages[]` with a text, caption, button or list reply | a message from a customer | [`Content::Words`] |
+//! | [`messages`][sys] | `messages[]` with `system.type` `user_changed_number` or `customer_changed_number` | the customer has a new number | [`Content::Moved`] |
+//! | [`messages`][bsuid] | `messages[]` with `system.type` `user_changed_user_id` | the customer has a new user id | [`Content::Moved`] |
+//! | [`messages`][pref] | `messages[]` with `system.type` `user_preference_changed` | older form of `user_preferences` | [`Content::Control`] |
+//! | [`messages`][s] | `statuses[]` with our `biz_opaque_callback_data` | delivery report of a confirmation | [`Payload::reports`] |
+//! | [`messages`][err] | `statuses[]` with the error code 131050 | the customer has stopped marketing | [`Content::Control`] |
+//! | `standby` | `standby[]`, each with `messages[]` and `statuses[]` | the same, while another sender of the business answers | as in `messages` |
+//! | [`history`][h] | `messages[]`, and `history[].threads[].messages[]` | messages from before the business joined | as in `messages` |
+//! | [`user_preferences`][pref] | `user_preferences[]` with `value` `stop`, `resume` or `signup` | WhatsApp's own marketing control | [`Content::Control`] |
+//! | [`user_id_update`][bsuid] | `user_id_update[]` with `user_id.previous` and `user_id.current` | the customer has a new user id | [`Content::Moved`] |
+//!
+//! All other fields and types are ignored.
+//!
+//! WhatsApp adds fields, types and kinds of updates at any time, leaves out others, and writes a number as a JSON number or
+//! as a string. So an update needs only the fields without which it has no meaning, and one that can't be read leaves the
+//! others of its body alone.
+//!
+//! [m]: https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/payload-examples
+//! [s]: https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/components#statuses-object
+//! [sys]: https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/components#messages-object
+//! [err]: https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes
+//! [pref]: https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/reference/user_preferences
+//! [bsuid]: https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
+//! [h]: https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/reference/history
 
 use std::collections::BTreeSet;
 
@@ -23,43 +49,43 @@ use crate::words::{is_malformed, texts};
 pub use crate::sender::Sender;
 pub use crate::words::MessageText;
 
-/// An update from which a change of consent may come.
+/// An update that may change a consent.
 #[derive(Debug)]
 pub struct Update {
-    /// The channel that it came on.
+    /// The channel that received the update.
     pub channel: ChannelId,
-    /// Its id.
+    /// The update's id: WhatsApp's, or a hash of its content where WhatsApp gave none.
     pub id: EventId,
-    /// True if the id is WhatsApp's, and not a hash of the update.
+    /// True for an id of WhatsApp's, false for a hash.
     pub has_own_id: bool,
-    /// The update's own time, in whole seconds since 1970; none if that is missing or can't be read.
+    /// The update's `timestamp` in whole seconds since 1970. None if it is missing or can't be read.
     pub seconds: Option<i64>,
-    /// The sender; none if that can't be told.
+    /// The customer. None if the update does not name one.
     pub sender: Option<Sender>,
-    /// The content.
+    /// The update's meaning.
     pub content: Content,
 }
 
 impl Update {
-    /// The time at which it was sent, as far as that can be told.
+    /// The time at which the update was sent: its timestamp if that can be believed, otherwise `now`.
     pub fn at(&self, now: Time) -> Time {
         MessageTime::judge(self.seconds, now).taught(now)
     }
 }
 
-/// The content of an update.
+/// The meaning of an update.
 #[derive(Debug)]
 pub enum Content {
-    /// The texts of a message that may be a keyword.
+    /// The texts of a message, each of which may be a keyword.
     Words(Vec<MessageText>),
-    /// A use of WhatsApp's own control.
+    /// The customer's use of WhatsApp's own marketing control.
     Control(Intent),
     /// The ids that the customer has from now on.
     Moved(Ids),
 }
 
 impl Content {
-    /// True if it is an opt-out whatever a tenant's keywords are.
+    /// Returns true for an opt-out that does not depend on the tenant's keywords.
     pub fn is_opt_out(&self) -> bool {
         match self {
             Self::Words(texts) => texts.iter().any(|texts| texts.candidate.is_reserved_opt_out()),
@@ -69,23 +95,23 @@ impl Content {
     }
 }
 
-/// The parts of a body that matter.
+/// The parts of a webhook's body that this system uses.
 #[derive(Debug, Default)]
 pub struct Payload {
-    /// Updates from which a change of consent may come, in the order of the body.
+    /// Updates that may change a consent, in the order of the body.
     pub updates: Vec<Update>,
-    /// Delivery reports of confirmations, with the channels that those were sent from.
+    /// Delivery reports of confirmations, each with the channel that sent the confirmation.
     pub reports: Vec<(ChannelId, Callback, DeliveryReport)>,
-    /// The channels of all those, and of all other messages.
+    /// The channels of all updates, reports and other messages.
     pub channels: BTreeSet<ChannelId>,
-    /// Updates that can't be understood, each by what is wrong with it.
+    /// A reason for each update that can't be read, for the log.
     pub bad: Vec<&'static str>,
-    /// Updates among the bad ones that are opt-outs whatever the tenant, each by what is wrong with it.
+    /// A reason for each update that can't be read and may be an opt-out, for the log.
     pub lost_opt_outs: Vec<&'static str>,
 }
 
 impl Payload {
-    /// The channels of updates and reports, each with the time that decides which tenant they belong to.
+    /// The channel of each update and report, with the time at which its tenant is looked up.
     pub fn times(&self, now: Time) -> Vec<(&ChannelId, Time)> {
         let updates = self.updates.iter().map(|update| (&update.channel, update.at(now)));
         let reports = self.reports.iter().map(|(channel, callback, _)| (channel, sent_at(callback, now)));
@@ -93,21 +119,22 @@ impl Payload {
     }
 }
 
-/// The time of the message that a confirmation answered, as far as that can be told: the holder of the channel at that time sent it.
+/// The time of the message that a confirmation answered, or `now` where the callback has none. The tenant that held the
+/// channel at this time sent the confirmation.
 pub fn sent_at(callback: &Callback, now: Time) -> Time {
     Some(callback.entry.time).filter(|time| *time != Time::default()).unwrap_or(now)
 }
 
-/// Bytes of an error's title that are kept, at most.
+/// Maximum length of an error's title, in bytes. The rest is cut off.
 const TITLE_BYTES: usize = 256;
 
-/// The fault of a part of a body that should hold updates and can't be opened.
+/// Reason for a part of a body that should hold updates and is no JSON object.
 const NO_OBJECT: &str = "part of a body that is no JSON object";
 
-/// The parts of a body that matter.
+/// Reads a body.
 ///
 /// # Errors
-/// The body is no JSON.
+/// The body is not JSON.
 pub fn payload(body: &BodyText) -> Result<Payload, serde_json::Error> {
     let mut payload = Payload::default();
     let changes = body.open()?;
@@ -119,9 +146,9 @@ pub fn payload(body: &BodyText) -> Result<Payload, serde_json::Error> {
         let value = &change.value;
         match change.field.as_str() {
             "messages" => reader.conversation(value),
-            // While another sender of the business answers, such as an agent of Meta's, all that is said comes here alone.
+            // While another sender of the business answers, such as an agent of Meta's, messages come in this field only.
             "standby" => reader.each(value, "standby", Reader::conversation),
-            // What was said before the business joined, some of it in threads and some as messages.
+            // Messages from before the business joined, some of them in threads.
             "history" => {
                 reader.conversation(value);
                 reader.each(value, "history", |reader, chunk| reader.each(chunk, "threads", Reader::conversation));
@@ -134,7 +161,7 @@ pub fn payload(body: &BodyText) -> Result<Payload, serde_json::Error> {
     Ok(payload)
 }
 
-/// Every channel that a body names: all that may be read of it before its signature holds.
+/// Every channel that a body names. This is the only part of a body that is read before its signature is checked.
 pub fn channels(body: &BodyText) -> Vec<ChannelId> {
     let changes = body.open().unwrap_or_default();
     let channels: BTreeSet<ChannelId> = changes.opened.iter().filter_map(channel).collect();
@@ -143,22 +170,26 @@ pub fn channels(body: &BodyText) -> Vec<ChannelId> {
 
 /// A change of user id, by the fields that name the customer.
 struct UserIdChange<'a> {
+    /// The customer's number, which may be missing.
     number: Option<&'a Value>,
+    /// The user id before the change.
     old: Option<&'a Value>,
+    /// The user id after the change.
     new: Option<&'a Value>,
 }
 
 /// Reads the updates of one change.
 struct Reader<'a> {
     channel: Option<ChannelId>,
-    /// The number of the business, under which it writes itself.
+    /// The number of the business. Messages from it are its own.
     own_number: Option<ContactId>,
+    /// The customers in the change's `contacts`.
     people: &'a [Value],
     payload: &'a mut Payload,
 }
 
 impl Reader<'_> {
-    /// Reads the updates of a kind, such as `messages`.
+    /// Reads each update of the list `kind`, such as `messages`.
     fn read(&mut self, layer: &Layer, kind: &str, open: impl Fn(&mut Self, &Value)) {
         for update in layer.closed(kind) {
             match envelope::read(update) {
@@ -168,7 +199,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Opens each layer of a kind that holds updates, such as `threads`.
+    /// Opens each object of the list `kind`, such as `threads`, that holds lists of updates itself.
     fn each(&mut self, layer: &Layer, kind: &str, open: impl Fn(&mut Self, &Layer)) {
         for closed in layer.closed(kind) {
             match Layer::open(closed) {
@@ -178,13 +209,13 @@ impl Reader<'_> {
         }
     }
 
-    /// Messages of customers, and statuses of the messages to them.
+    /// Reads messages from customers, and statuses of messages to them.
     fn conversation(&mut self, layer: &Layer) {
         self.read(layer, "messages", Reader::message);
         self.read(layer, "statuses", Reader::status);
     }
 
-    /// A message: words that may be a keyword, a change of number or user id, or the older form of WhatsApp's own control.
+    /// Reads a message: words that may be a keyword, a change of number or user id, or the older form of a user preference.
     fn message(&mut self, message: &Value) {
         self.payload.channels.extend(self.channel.clone());
         let from = NamedIds::of(message, ["from", ""]).phone.as_ref().map(ContactId::from);
@@ -208,10 +239,10 @@ impl Reader<'_> {
         }
     }
 
-    /// A change of number, told by the old one. A user id beside it may be the old or the new one, so it tells nothing
-    /// where there is a number.
+    /// Reads a change of number. `from` is the old number. A user id beside it may be the old or the new one, so it is used
+    /// only where there is no number.
     fn changed_number(&mut self, message: &Value) {
-        let number = ["/system/wa_id", "/system/new_wa_id"].iter().find_map(|place| message.pointer(place));
+        let number = ["/system/wa_id", "/system/new_wa_id"].iter().find_map(|path| message.pointer(path));
         let new = NamedIds::read(IdFields { number, user_id: message.pointer("/system/user_id") });
         let Some(ids) = new.ids() else {
             return self.payload.bad.push("change of number without the new number");
@@ -226,20 +257,20 @@ impl Reader<'_> {
         self.add(message, id(message, ""), sender, Content::Moved(ids));
     }
 
-    /// A change of user id.
+    /// Reads a change of user id in a system message.
     fn changed_user_id(&mut self, message: &Value) {
-        let [new, old] = ["/system/user_id", "/system/previous_user_id"].map(|place| message.pointer(place));
-        self.renamed(message, &UserIdChange { number: message.get("from"), old, new });
+        let [new, old] = ["/system/user_id", "/system/previous_user_id"].map(|path| message.pointer(path));
+        self.user_id_change(message, &UserIdChange { number: message.get("from"), old, new });
     }
 
-    /// A change of user id, in the form that has a field of its own.
+    /// Reads a change of user id in the field `user_id_update`.
     fn user_id_update(&mut self, update: &Value) {
-        let [new, old] = ["/user_id/current", "/user_id/previous"].map(|place| update.pointer(place));
-        self.renamed(update, &UserIdChange { number: update.get("wa_id"), old, new });
+        let [new, old] = ["/user_id/current", "/user_id/previous"].map(|path| update.pointer(path));
+        self.user_id_change(update, &UserIdChange { number: update.get("wa_id"), old, new });
     }
 
-    /// A change of user id is told by the old one; a number says who it is where that one is missing.
-    fn renamed(&mut self, update: &Value, change: &UserIdChange) {
+    /// Adds a change of user id. The customer is found by the old user id, or by the number where that is missing.
+    fn user_id_change(&mut self, update: &Value, change: &UserIdChange) {
         let &UserIdChange { number, old, new } = change;
         let Some(ids) = NamedIds::read(IdFields { number: None, user_id: new }).ids() else {
             return self.payload.bad.push("change of user id without the new user id");
@@ -249,14 +280,14 @@ impl Reader<'_> {
         self.add(update, id(update, ""), sender, Content::Moved(ids));
     }
 
-    /// A status: nothing to us, unless it is of a confirmation or tells that the customer stopped marketing.
+    /// Reads a status. It matters if it is of a confirmation, or if its error says that the customer stopped marketing.
     fn status(&mut self, status: &Value) {
         let callback: Option<Callback> =
             text_at(status, "/biz_opaque_callback_data").and_then(|data| data.parse().ok());
         let codes = status.get("errors").and_then(Value::as_array).into_iter().flatten();
         let stopped = |error: &Value| error.get("code").and_then(number) == Some(STOPPED_MARKETING);
         if codes.into_iter().any(stopped) {
-            // Of our own messages we know whom they went to.
+            // The callback of a confirmation names its recipient.
             let ours = callback.as_ref().map(|callback| callback.contact.clone().into());
             let sender = sender(status, recipient(status), self.people).or(ours);
             self.add(status, id(status, "131050."), sender, Content::Control(Intent::OptOut));
@@ -267,7 +298,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A customer's use of WhatsApp's own control.
+    /// Reads a user preference: the customer's use of WhatsApp's own marketing control.
     fn preference(&mut self, preference: &Value) {
         let intent = preference.get("value").and_then(intent);
         let is_ours = preference.get("category").filter(|category| !category.is_null()).is_none_or(is_marketing);
@@ -300,14 +331,14 @@ impl Reader<'_> {
                 let channel = channel.clone();
                 self.payload.updates.push(Update { channel, id, has_own_id, seconds, sender, content });
             }
-            // There is no tenant to say what it means, but some things mean the same to everybody.
+            // Without a tenant there are no keywords, but some updates are opt-outs for every tenant.
             None if content.is_opt_out() => self.payload.lost_opt_outs.push("update without a phone_number_id"),
             None => self.payload.bad.push("update without a phone_number_id"),
         }
     }
 }
 
-/// The intent of a use of WhatsApp's own control, if it is known.
+/// The intent of a user preference's value. None for an unknown value.
 fn intent(value: &Value) -> Option<Intent> {
     match value {
         Value::String(word) => match word.trim().to_ascii_lowercase().as_str() {
@@ -315,20 +346,20 @@ fn intent(value: &Value) -> Option<Intent> {
             "resume" | "signup" => Some(Intent::OptIn),
             _ => None,
         },
-        // The older form: whether marketing is wanted.
+        // The older form: true where the customer wants marketing.
         Value::Bool(true) => Some(Intent::OptIn),
         Value::Bool(false) => Some(Intent::OptOut),
         _ => None,
     }
 }
 
-/// True if a category of messages is that of marketing.
+/// Returns true for the category of marketing messages.
 fn is_marketing(category: &Value) -> bool {
     category.as_str().is_some_and(|category| category.trim().eq_ignore_ascii_case("marketing_messages"))
 }
 
-/// The fields that name the customer whom a message went to: in a group that is one of its participants, and the recipient
-/// is the group.
+/// The two fields of a status that name the customer: the number and the user id. In a group, the customer is a participant
+/// and the recipient is the group.
 fn recipient(status: &Value) -> [&'static str; 2] {
     const IN_GROUP: [[&str; 2]; 2] = [
         ["recipient_participant_id", "recipient_participant_user_id"],
@@ -342,7 +373,7 @@ fn channel(change: &EnvelopeChange) -> Option<ChannelId> {
     text(change.metadata().get("phone_number_id")?)?.parse().ok()
 }
 
-/// The delivery report that a status is, if it is one.
+/// The delivery report in a status. None for a status of another kind.
 fn report(status: &Value) -> Option<DeliveryReport> {
     match status.get("status")?.as_str()? {
         "sent" | "delivered" | "read" | "played" => Some(DeliveryReport::Sent { message_id: text_at(status, "/id") }),
@@ -361,7 +392,7 @@ enum UpdateId {
     Content(String),
 }
 
-/// The id of an update; `prefix` tells it from another update about the same message.
+/// The id of an update. `prefix` keeps it apart from other updates about the same message.
 fn id(update: &Value, prefix: &str) -> UpdateId {
     match update.get("id").and_then(Value::as_str) {
         Some(id) if !id.is_empty() => UpdateId::Own(format!("{prefix}{id}")),
@@ -381,18 +412,18 @@ impl UpdateId {
     }
 }
 
-/// Whole seconds, written as text or as a number.
+/// Whole seconds, from a JSON number or a string.
 fn seconds(value: &Value) -> Option<i64> {
     text(value)?.trim().parse().ok()
 }
 
-/// A whole number, not negative, written as one or as text.
+/// A whole number, from a JSON number or a string.
 fn number(value: &Value) -> Option<i64> {
     text(value)?.parse::<u64>().ok()?.try_into().ok()
 }
 
-fn text_at(value: &Value, place: &str) -> Option<String> {
-    text(value.pointer(place)?)
+fn text_at(value: &Value, path: &str) -> Option<String> {
+    text(value.pointer(path)?)
 }
 
 #[cfg(test)]

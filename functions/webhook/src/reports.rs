@@ -1,4 +1,4 @@
-//! Delivery reports of the confirmations that were sent.
+//! Delivery reports: WhatsApp's statuses of the confirmations that this system sent.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,11 @@ use futures::future::join_all;
 use crate::meta::sent_at;
 use crate::signed_body::{Channels, Owner};
 
-/// Records the reports on the channels that the body speaks for, those of all tenants side by side. One that fails holds up
-/// no other.
+/// Stores the reports whose channel the body's signature covers, tenants in parallel. One failure does not stop the others.
 ///
 /// # Errors
-/// A report is not in the table. Recording all of them again does what is missing and nothing else.
-pub async fn take_note(
+/// At least one report is not in the table. Storing all of them again stores the missing ones and changes nothing else.
+pub async fn store_reports(
     store: &Store,
     reports: Vec<(ChannelId, Callback, DeliveryReport)>,
     channels: &Channels<'_>,
@@ -31,11 +30,11 @@ pub async fn take_note(
             tenants.entry(tenant).or_default().push((callback, report));
         }
     }
-    let each = tenants.into_iter().map(|(id, reports)| take_note_for(store.tenant(id), reports, now));
+    let each = tenants.into_iter().map(|(id, reports)| store_tenant_reports(store.tenant(id), reports, now));
     join_all(each).await.into_iter().collect()
 }
 
-async fn take_note_for(
+async fn store_tenant_reports(
     tenant: TenantStore,
     reports: Vec<(Callback, DeliveryReport)>,
     now: Time,

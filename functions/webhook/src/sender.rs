@@ -1,4 +1,8 @@
-//! Senders, as WhatsApp names customers: by number, by user id, or by both.
+//! The customer of an update. WhatsApp names customers by number, by user id, or by both.
+//!
+//! A number stands in `from`, `wa_id` or `recipient_id`, a user id (business-scoped, such as `US.1349…`) in
+//! `from_user_id`, `user_id` or `recipient_user_id`:
+//! <https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids>
 
 use consent::decision::Profile;
 use consent::id::{ContactId, UserId, cut};
@@ -6,31 +10,30 @@ use consent::identity::Ids;
 use consent::phone::Phone;
 use serde_json::Value;
 
-/// Bytes of a shown name that are kept, at most.
+/// Maximum length of a customer's profile name, in bytes. The rest is cut off.
 const NAME_BYTES: usize = 256;
 
 /// A customer as an update names it.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    /// The ids.
+    /// The customer's ids in this system.
     pub ids: Ids,
-    /// The id as received, in the form the Graph API takes.
+    /// The id as received, in the form that the Graph API takes: `+` and digits, or a user id.
     pub recipient: String,
-    /// The profile that the update shows.
+    /// The number as received and the name.
     pub profile: Profile,
 }
 
-/// The two fields that name a customer.
+/// The two JSON fields that may name a customer.
 #[derive(Clone, Copy, Debug)]
 pub struct IdFields<'a> {
-    /// The field for a phone number.
+    /// The field for a number, such as `wa_id`.
     pub number: Option<&'a Value>,
-    /// The field for a user id.
+    /// The field for a user id, such as `user_id`.
     pub user_id: Option<&'a Value>,
 }
 
-/// The number and the user id that two fields hold. Each field is read for what it is: either id may stand in the field of
-/// the other kind.
+/// The number and the user id in two fields. WhatsApp may write either id in either field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamedIds {
     /// The phone number.
@@ -40,7 +43,7 @@ pub struct NamedIds {
 }
 
 impl NamedIds {
-    /// Reads a field for numbers and one for user ids. Where both hold an id of one kind, that in its own field counts.
+    /// Reads two fields. Where both hold an id of the same kind, the one in its own field counts.
     pub fn read(IdFields { number, user_id }: IdFields) -> Self {
         Self {
             phone: number.and_then(phone).or_else(|| phone(user_id?)),
@@ -53,21 +56,21 @@ impl NamedIds {
         Self::read(IdFields { number: object.get(number), user_id: object.get(user_id) })
     }
 
-    /// The ids, unless there are none.
+    /// The ids. None if both are missing.
     pub fn ids(&self) -> Option<Ids> {
         let ids =
             Ids { phone: self.phone.as_ref().map(ContactId::from), user: self.user.as_ref().map(ContactId::from) };
         ids.first().is_some().then_some(ids)
     }
 
-    /// One of the ids alone, the number where it is told: where the other may be an older or a newer one than this.
+    /// The number alone, or the user id where there is no number. For updates whose two ids may be of different times.
     #[must_use]
     pub fn number_or_user(self) -> Self {
         let user = self.user.filter(|_| self.phone.is_none());
         Self { user, ..self }
     }
 
-    /// The customer of these ids, with what an entry of the list beside the updates tells of the person.
+    /// The customer with these ids. `person` is the customer's entry in `contacts` and adds missing ids and the name.
     pub fn sender(self, person: Option<&Value>) -> Option<Sender> {
         let beside = person.map(listed).unwrap_or_default();
         let named = Self { phone: self.phone.or(beside.phone), user: self.user.or(beside.user) };
@@ -82,7 +85,7 @@ impl NamedIds {
         Some(Sender { ids, recipient, profile })
     }
 
-    /// True if an entry of the list is about the same person.
+    /// Returns true if an entry of `contacts` names the same person.
     fn is_one_of(&self, listed: &Self) -> bool {
         let id = |phone: &Option<Phone>| phone.as_ref().map(ContactId::from);
         (self.phone.is_some() && id(&self.phone) == id(&listed.phone))
@@ -91,20 +94,20 @@ impl NamedIds {
 }
 
 impl From<ContactId> for Sender {
-    /// A customer whom the system knows already, under this id.
+    /// The customer with an id of this system.
     fn from(id: ContactId) -> Self {
         Self { recipient: id.to_string(), ids: id.into(), profile: Profile::default() }
     }
 }
 
-/// The sender of an update, by its fields for number and user id or, where neither has one, the only customer that is named
-/// beside it.
+/// The customer of an update. `fields` are the names of its fields for the number and the user id. Where both are missing,
+/// the customer is the only entry in `contacts`.
 pub fn sender<'a>(update: &Value, fields: [&str; 2], people: &'a [Value]) -> Option<Sender> {
     let named = NamedIds::of(update, fields);
     if named.ids().is_some() {
         let own = people.iter().find(|person| named.is_one_of(&listed(person)));
         // An entry without any id can only be the sender's if it is the only one.
-        let only = |people: &'a [Value]| people.first().filter(|person| people.len() == 1 && is_nobody(person));
+        let only = |people: &'a [Value]| people.first().filter(|person| people.len() == 1 && has_no_id(person));
         return named.clone().sender(own.or_else(|| only(people)));
     }
     match people {
@@ -113,18 +116,17 @@ pub fn sender<'a>(update: &Value, fields: [&str; 2], people: &'a [Value]) -> Opt
     }
 }
 
-/// The ids of an entry of the list beside the updates.
+/// The ids in an entry of `contacts`.
 fn listed(person: &Value) -> NamedIds {
     NamedIds::of(person, ["wa_id", "user_id"])
 }
 
-/// True if a person is named by no id.
-fn is_nobody(person: &Value) -> bool {
+/// Returns true for an entry of `contacts` without an id.
+fn has_no_id(person: &Value) -> bool {
     person.get("wa_id").is_none() && person.get("user_id").is_none()
 }
 
-/// The number that a channel shows: what comes from it is written by the business itself. It may be written as people write
-/// numbers.
+/// The channel's own number, from `display_phone_number`. It may have spaces, dashes and brackets in it.
 pub fn own_number(metadata: &Value) -> Option<ContactId> {
     let shown = text(metadata.get("display_phone_number")?)?;
     let digits: String = shown.chars().filter(char::is_ascii_digit).collect();
@@ -139,7 +141,7 @@ fn user(value: &Value) -> Option<UserId> {
     value.as_str()?.parse().ok()
 }
 
-/// A text, or a whole number as text.
+/// A string, or a whole number as a string.
 pub fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

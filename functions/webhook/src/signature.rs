@@ -1,4 +1,4 @@
-//! Signatures of bodies by WhatsApp: HMAC-SHA256 over the raw bytes, keyed with the app's secret.
+//! The signature of a webhook: HMAC-SHA256 over the raw bytes of the body, keyed with the app's secret.
 //!
 //! <https://developers.facebook.com/docs/graph-api/webhooks/getting-started#validate-payloads>
 
@@ -20,7 +20,7 @@ impl Signature {
         Some(Self(signature))
     }
 
-    /// True if this is what `app_secret` makes of `body`. Takes the same time for every wrong signature.
+    /// Returns true if `app_secret` signed `body`. The comparison takes the same time for every wrong signature.
     pub fn is_of(&self, body: &[u8], app_secret: &str) -> bool {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(app_secret.as_bytes()) else { return false };
         mac.update(body);
@@ -28,8 +28,7 @@ impl Signature {
     }
 }
 
-/// True if a handshake brings one of the tokens that are expected. The comparison takes the same time for every wrong
-/// token.
+/// Returns true if the handshake's token is one of the expected ones. Compares in constant time.
 pub fn is_expected<'a>(token: &str, expected: impl Iterator<Item = &'a str>) -> bool {
     expected.fold(false, |found, expected| found | bool::from(expected.as_bytes().ct_eq(token.as_bytes())))
 }

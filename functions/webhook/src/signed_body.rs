@@ -1,8 +1,8 @@
-//! Signed bodies: whose signature a body carries, and for which channels it therefore speaks.
+//! The check of a body's signature, for the body and for each of its channels.
 //!
-//! The secret belongs to a WhatsApp app. Most channels share one; a channel with a secret of its own counts only where
-//! that one signed too. Several secrets may be of one app, each with an access token of its own, so every update is
-//! checked against the secret of the tenant that it belongs to, not against whichever matched first.
+//! A secret belongs to a WhatsApp app. Most channels share the default secret. A channel with a secret of its own accepts
+//! only updates that this secret signed. Two secrets may belong to one app, each with an access token of its own, so each
+//! update is checked against the secret of its own tenant, not only against the first secret that matches.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -20,13 +20,13 @@ use crate::signature::Signature;
 use crate::updates::RedeliveryReason;
 use crate::{WebhookApp, WebhookError, meta};
 
-/// Secrets that are fetched at a time.
+/// Secrets that are fetched in parallel.
 const AT_ONCE: usize = 16;
 
-/// Secrets of named channels that are fetched before the signature holds, at most.
+/// Maximum number of secrets of the body's channels that are fetched for a body whose signature is not verified yet.
 const LIKELY: usize = 2;
 
-/// The time limit for fetching all other secrets before the signature holds. Secrets that were fetched stay remembered.
+/// Time limit for fetching all other secrets for a body whose signature is not verified yet. Fetched secrets are cached.
 const GUESSING: Duration = Duration::from_secs(3);
 
 /// A body with its signature.
@@ -35,11 +35,11 @@ pub struct SignedBody<'a> {
     signature: Signature,
     body: &'a [u8],
     now: Time,
-    /// The secrets that were tried, and whether each signed the body.
+    /// The result for each secret that was tried.
     tried: HashMap<SecretId, Proof>,
 }
 
-/// The proof by one secret that a body is WhatsApp's.
+/// The result of checking a body's signature with one secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proof {
     Signed,
@@ -48,20 +48,20 @@ enum Proof {
     Unknown,
 }
 
-/// The tenant that an update belongs to, as far as the body's signature proves it.
+/// The tenant of an update, and the result of checking its secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner<'a> {
     /// The update counts for this tenant.
     Tenant(&'a TenantId, Extent),
-    /// The update belongs to this tenant and can't be carried out yet.
+    /// The update belongs to this tenant, but its secret did not sign the body or can't be read.
     Unproven(&'a TenantId, Extent, RedeliveryReason),
-    /// The tenant is not known.
+    /// The channel has no tenant, or can't be read.
     Unknown(RedeliveryReason),
-    /// The channel is known not to be ours.
+    /// The channel is in `IGNORED_CHANNELS`.
     Ignored,
 }
 
-/// The channels of a body, with what its signature proves of each.
+/// The channels of a body, and the results of the secrets that were tried.
 pub struct Channels<'a> {
     found: ChannelLookup,
     tried: HashMap<SecretId, Proof>,
@@ -69,15 +69,15 @@ pub struct Channels<'a> {
 }
 
 impl Channels<'_> {
-    /// The tenant that an update of this time on a channel belongs to.
+    /// The tenant of an update that was sent at `at` on a channel.
     pub fn owner(&self, channel: &ChannelId, at: Time) -> Owner<'_> {
-        let Some(holders) = self.found.channels.get(channel) else { return self.nobody(channel) };
-        let Some(holder) = holders.at(at) else { return self.nobody(channel) };
+        let Some(holders) = self.found.channels.get(channel) else { return self.without_tenant(channel) };
+        let Some(holder) = holders.at(at) else { return self.without_tenant(channel) };
         match (self.proof(holder.secret_id), holders.current()) {
             (Proof::Signed, _) => Owner::Tenant(holder.tenant, holder.extent),
             (Proof::Unknown, _) => Owner::Unproven(holder.tenant, holder.extent, RedeliveryReason::Unavailable),
-            // It was written while another tenant held the channel, but never to that tenant's app: as in a time when
-            // nobody held it.
+            // Sent while another tenant held the channel, but signed by the current tenant's app only. Treated like an
+            // update from a time when no tenant held the channel.
             (Proof::NotSigned, Some(current))
                 if current.tenant != *holder.tenant && self.proof(current.secret_id.as_ref()) == Proof::Signed =>
             {
@@ -87,7 +87,7 @@ impl Channels<'_> {
         }
     }
 
-    fn nobody(&self, channel: &ChannelId) -> Owner<'_> {
+    fn without_tenant(&self, channel: &ChannelId) -> Owner<'_> {
         if self.found.unreadable.contains(channel) {
             Owner::Unknown(RedeliveryReason::Unavailable)
         } else if self.app.ignored_channels.contains(channel) {
@@ -97,13 +97,13 @@ impl Channels<'_> {
         }
     }
 
-    /// The proof by a secret, as far as it was tried. Without a secret of its own a channel has the shared one.
+    /// The result for the secret of a channel. `own` is the channel's own secret; without one it uses the default secret.
     fn proof(&self, own: Option<&SecretId>) -> Proof {
         let secret = own.unwrap_or(self.app.secrets.default_id());
         self.tried.get(secret).copied().unwrap_or(Proof::Unknown)
     }
 
-    /// Counts the channels that need attention.
+    /// Logs and counts the channels that need attention.
     fn count(&self, named: &BTreeSet<ChannelId>) {
         for channel in named {
             let current = self.found.channels.get(channel).and_then(Holders::current);
@@ -111,9 +111,9 @@ impl Channels<'_> {
                 Some(Proof::NotSigned) => {
                     count!(error, Metric::ForeignChannel, %channel, "channel updates signed with another channel's secret");
                 }
-                // The secret that can't be read is counted by itself.
+                // A secret that can't be read is counted where it is fetched.
                 Some(Proof::Signed | Proof::Unknown) => {}
-                None => match self.nobody(channel) {
+                None => match self.without_tenant(channel) {
                     Owner::Unknown(RedeliveryReason::Unavailable) => {
                         count!(error, Metric::StoreUnavailable, %channel, "channel item cannot be read");
                     }
@@ -126,15 +126,19 @@ impl Channels<'_> {
 }
 
 impl<'a> SignedBody<'a> {
-    /// A body with the signature that came with it.
+    /// A body with the signature in its header. No secret has been tried yet.
     pub fn new(app: &'a WebhookApp, signature: Signature, body: &'a [u8], now: Time) -> Self {
         Self { app, signature, body, now, tried: HashMap::new() }
     }
 
-    /// Makes sure that some secret of ours signed the body.
+    /// Makes sure that one of our secrets signed the body.
     ///
-    /// Secrets that are remembered are tried without asking anybody. Then those are fetched that the channels named in the
-    /// body make likely, for which at most two items of the table are read, and last all others.
+    /// Cached secrets are tried first, without any call. Next come the secrets of the channels that the body names, for
+    /// which at most two items of the table are read, and last all other secrets.
+    ///
+    /// # Errors
+    /// `BadSignature` if no secret signed the body, `RedeliveryReason` if a likely secret can't be read, `Store` if the
+    /// table can't be read.
     pub async fn verify(&mut self) -> Result<(), WebhookError> {
         let (app, now) = (self.app, self.now);
         let default = app.secrets.default_id();
@@ -163,7 +167,7 @@ impl<'a> SignedBody<'a> {
         if self.is_signed() {
             return Ok(());
         }
-        // A secret that can't be read signs nothing for now. Where it may well be the one, that is no bad signature.
+        // If a likely secret can't be read, it may have signed the body: the body is delivered again, not refused.
         let mut likely = [default].into_iter().chain(&known.named).chain(&read.named);
         if likely.any(|id| self.tried.get(id) == Some(&Proof::Unknown)) {
             return Err(WebhookError::RedeliveryReason(RedeliveryReason::Unavailable));
@@ -171,7 +175,11 @@ impl<'a> SignedBody<'a> {
         Err(WebhookError::BadSignature)
     }
 
-    /// The channels of a body, with what the signature proves of each. `updates` are the times of its updates.
+    /// Looks up the channels of a verified body, and tries the secrets of their tenants. `updates` has the channel and the
+    /// time of each update.
+    ///
+    /// # Errors
+    /// The table can't be read.
     pub async fn channels(
         mut self,
         named: &BTreeSet<ChannelId>,
@@ -181,7 +189,7 @@ impl<'a> SignedBody<'a> {
         let mut found = app.store.channels(named, self.now).await?;
         self.try_holders(&found, updates).await;
         let mut channels = Channels { found, tried: self.tried.clone(), app };
-        // Before anything is turned away, what is remembered of its channel is looked at again.
+        // The cached channel may be out of date, so it is read again before an update is turned away.
         let is_doubtful =
             |(channel, at): &&(&ChannelId, Time)| matches!(channels.owner(channel, *at), Owner::Unproven(..));
         let doubtful: HashSet<&ChannelId> = updates.iter().filter(is_doubtful).map(|(channel, _)| *channel).collect();
@@ -196,7 +204,7 @@ impl<'a> SignedBody<'a> {
         Ok(channels)
     }
 
-    /// Tries the secrets of the holders of the channels: of the present ones, and of those at the time of an update.
+    /// Tries the secrets of the current tenants of the channels, and of the tenants at the times of the updates.
     async fn try_holders(&mut self, found: &ChannelLookup, updates: &[(&ChannelId, Time)]) {
         let default = self.app.secrets.default_id();
         let current = found.channels.values().filter_map(Holders::current).map(|channel| channel.secret_id.as_ref());
@@ -205,30 +213,30 @@ impl<'a> SignedBody<'a> {
         self.try_secrets(secrets.collect()).await;
     }
 
-    /// The one among these secrets that signed the body, as far as they are remembered.
+    /// The first cached secret among these that signed the body.
     fn remembered<'s>(&self, mut secrets: impl Iterator<Item = &'s SecretId>) -> Option<SecretId> {
         let secrets_of = |id| self.app.secrets.remembered(id, self.now);
         secrets.find(|id| secrets_of(id).is_some_and(|secrets| self.is_of(&secrets.app_secret))).cloned()
     }
 
-    /// Some of these secrets that were not tried yet.
+    /// At most [`LIKELY`] of these secrets, without those that were tried before.
     fn likely(&self, secrets: Vec<SecretId>) -> Vec<SecretId> {
         secrets.into_iter().filter(|secret| !self.tried.contains_key(secret)).take(LIKELY).collect()
     }
 
-    /// True if one of these secrets, or of those that were tried before, signed the body. What is not remembered is
-    /// fetched.
+    /// Tries these secrets. Returns true if one of them, or one tried before, signed the body. Secrets that are not cached
+    /// are fetched.
     async fn is_by(&mut self, secrets: impl IntoIterator<Item = SecretId>) -> bool {
         self.try_secrets(secrets.into_iter().collect()).await;
         self.is_signed()
     }
 
-    /// True if one of the secrets that were tried signed the body.
+    /// Returns true if one of the secrets tried so far signed the body.
     fn is_signed(&self) -> bool {
         self.tried.values().any(|proof| *proof == Proof::Signed)
     }
 
-    /// Tries some secrets. Each that can't be had is counted and holds up no other.
+    /// Tries these secrets. One that can't be read is counted and does not stop the others.
     async fn try_secrets(&mut self, secrets: HashSet<SecretId>) {
         let (app, now) = (self.app, self.now);
         let untried = secrets.into_iter().filter(|secret| !self.tried.contains_key(secret));

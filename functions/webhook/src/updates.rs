@@ -1,4 +1,4 @@
-//! Applies updates: reads a snapshot, once for each tenant, then decides and writes contact by contact.
+//! Applies the updates of a body: reads the contacts once for each tenant, then decides and writes contact by contact.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -21,14 +21,14 @@ use crate::meta::{Content, MessageText, Payload, Sender, Update};
 use crate::reports;
 use crate::signed_body::{Channels, Owner};
 
-/// Contacts of one tenant that are written at a time.
+/// Maximum number of tenants, and of contacts of one tenant, that are written in parallel.
 const AT_ONCE: usize = 16;
 
-/// Bytes of a customer's words that are kept, at most.
+/// Maximum length of a customer's words in the history, in bytes. The rest is cut off.
 const WORDS_BYTES: usize = 1024;
 
-/// The reason to have a body delivered again: it holds an update that counts and that can't be applied yet. Where several
-/// reasons apply, the first in this order is the answer.
+/// The reason to have a body delivered again: one of its updates counts and can't be carried out yet. If several reasons
+/// apply, the answer is the first in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RedeliveryReason {
     /// The update's channel or its secret can't be read.
@@ -39,11 +39,11 @@ pub enum RedeliveryReason {
     ForeignChannel,
 }
 
-/// Applies the updates of a body on the channels that it speaks for. One that fails holds up no other. Returns the reason to
-/// have the body delivered again, if there is one.
+/// Applies all updates and reports of a body. One failure does not stop the others. Returns the reason if the body has to be
+/// delivered again.
 ///
 /// # Errors
-/// A change is not in the table. Applying the whole body again does what is missing and nothing else.
+/// At least one change is not in the table. Applying the body again makes the missing changes and no others.
 pub async fn apply_updates(
     store: &Store,
     payload: Payload,
@@ -54,7 +54,7 @@ pub async fn apply_updates(
         count!(warn, Metric::BadUpdate, reason, "update skipped: it cannot be read");
     }
     for reason in payload.lost_opt_outs {
-        count!(error, Metric::UnreadableOptOut, reason, "opt-out without a sender");
+        count!(error, Metric::UnreadableOptOut, reason, "possible opt-out cannot be read");
     }
     let mut tenants: HashMap<TenantId, Vec<Incoming>> = HashMap::new();
     let mut waiting: HashMap<TenantId, Vec<(RedeliveryReason, Incoming)>> = HashMap::new();
@@ -77,7 +77,7 @@ pub async fn apply_updates(
     }
     let each = tenants.into_iter().map(|(id, incoming)| apply_tenant_updates(store.tenant(&id), incoming, now));
     let outcomes: Vec<Result<(), StoreError>> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
-    let reported = reports::take_note(store, payload.reports, channels, now).await;
+    let reported = reports::store_reports(store, payload.reports, channels, now).await;
     let each = waiting.into_iter().map(|(id, waiting)| postpone(store.tenant(&id), waiting, now));
     let left: Vec<Result<Option<RedeliveryReason>, StoreError>> =
         stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
@@ -85,17 +85,17 @@ pub async fn apply_updates(
     left.into_iter().try_fold(postponed, |postponed, left| Ok(first(postponed, left?)))
 }
 
-/// The reason that is answered, of two to have a body delivered again.
+/// The first of two reasons, in the order of [`RedeliveryReason`].
 fn first(one: Option<RedeliveryReason>, other: Option<RedeliveryReason>) -> Option<RedeliveryReason> {
     one.into_iter().chain(other).min()
 }
 
-/// An update with the time that it counts at and its place in the history.
+/// An update with its time and its key in the history.
 struct Incoming {
     update: Update,
-    /// The extent in which the update counts: opt-outs and stops count in either.
+    /// `All`, or `Restrictions` where only an opt-out or a provider stop counts.
     extent: Extent,
-    /// The ids that it names; none if there are none.
+    /// The ids of the update's customer. None if the update does not name one.
     sighting: Option<Sighting>,
     time: MessageTime,
     key: HistoryKey,
@@ -127,8 +127,7 @@ impl Incoming {
         [self.key.clone()].into_iter().chain(self.time.sibling(self.id())).collect()
     }
 
-    /// True if it changes or records something once its channel is registered, whatever the keywords of the tenant are
-    /// then.
+    /// Returns true if the update may change or record something for a tenant whose keywords are not known.
     fn may_count(&self) -> bool {
         match &self.update.content {
             Content::Control(intent) => self.time.at(*intent, Time::default()).is_some(),
@@ -136,21 +135,21 @@ impl Incoming {
         }
     }
 
-    /// True if it changes or records something in the history of a tenant with these settings.
+    /// Returns true if the update changes or records something for a tenant with these settings.
     fn counts(&self, settings: &Settings, now: Time) -> bool {
         let intent = self.intent(settings);
         let has_time = intent.is_none_or(|intent| self.time.at(intent, now).is_some());
         has_time && self.event(settings, now).is_some()
     }
 
-    /// True if it may be another update though the history has the very same: a wish to stop, now, without an id of its own
-    /// and without a time.
+    /// Returns true for an opt-out that may be a new one although the history has an equal one: it has no id and no time to
+    /// tell it from the other.
     fn may_be_new(&self, intent: Option<Intent>, settings: &Settings) -> bool {
         let is_applied = settings.enabled() || matches!(self.update.content, Content::Control(_));
         intent == Some(Intent::OptOut) && is_applied && !self.update.has_own_id && self.time == MessageTime::Missing
     }
 
-    /// The intent of the update, if it has one that counts.
+    /// The intent of the update under these settings. None if it has none, or if it does not count on this channel.
     fn intent(&self, settings: &Settings) -> Option<Intent> {
         let intent = match &self.update.content {
             Content::Words(texts) => matched(settings, texts).map(|matched| matched.intent),
@@ -160,7 +159,7 @@ impl Incoming {
         intent.filter(|intent| self.extent == Extent::All || *intent == Intent::OptOut)
     }
 
-    /// The event that it is, at the time that counts, if it is more than words and counts.
+    /// The event for the history. None for words without a keyword, and for an update that does not count.
     fn event(&self, settings: &Settings, at: Time) -> Option<Event> {
         if self.extent == Extent::Restrictions && self.intent(settings) != Some(Intent::OptOut) {
             return None;
@@ -188,7 +187,7 @@ impl Incoming {
         }
     }
 
-    /// The event that the update made one contact of two.
+    /// The event for the history if this update merges two contacts.
     fn merge(&self, at: Time) -> Event {
         let key = self.time.key(&self.id().merge());
         Event {
@@ -203,13 +202,13 @@ impl Incoming {
 struct Applicable {
     sender: Sender,
     sighting: Sighting,
-    /// The event; none if the update may teach no more than which ids belong together.
+    /// The event for the history. None if the update only links ids.
     event: Option<Event>,
     /// The keys under which the event stands in the history if it was processed before.
     history_keys: Vec<HistoryKey>,
-    /// The entry for the history if the update makes one contact of two.
+    /// The event for the history if the update merges two contacts.
     merge: Event,
-    /// True if the history has the very same already, and nothing tells this update from a repeat of that.
+    /// True if the history has an equal update, and this one may be a repeat of it or a new one.
     is_ambiguous: bool,
 }
 
@@ -260,8 +259,8 @@ async fn apply_tenant_updates(tenant: TenantStore, incoming: Vec<Incoming>, now:
     outcomes.into_iter().collect()
 }
 
-/// Finds out whether updates that can't be carried out yet have to be delivered again: those that count, unless they are in
-/// the history already.
+/// Returns the reason to have these updates delivered again. They can't be carried out yet; None if none of them counts, or
+/// if all that count are in the history already.
 async fn postpone(
     tenant: TenantStore,
     waiting: Vec<(RedeliveryReason, Incoming)>,
@@ -289,7 +288,7 @@ async fn postpone(
     Ok(postponed)
 }
 
-/// True if, of two wishes to stop that can't be told apart, the earlier one stands.
+/// Returns true if the contact is still opted out (or stopped) by an earlier update that is equal to this one.
 fn stands(snapshot: &Snapshot, incoming: &Incoming) -> bool {
     let person = incoming.sighting.as_ref().and_then(|sighting| snapshot.person(sighting).ok());
     person.is_some_and(|person| match incoming.update.content {
@@ -298,7 +297,7 @@ fn stands(snapshot: &Snapshot, incoming: &Incoming) -> bool {
     })
 }
 
-/// The tenant's settings. A tenant without any could not even switch keywords off: the defaults, which know STOP, hold.
+/// The tenant's settings. A tenant that has saved none has the defaults, whose keywords include STOP.
 fn settings(snapshot: &Snapshot) -> Settings {
     snapshot.settings.as_ref().map_or_else(Settings::default, |saved| saved.settings.clone())
 }
@@ -307,7 +306,7 @@ fn matched<'a>(settings: &'a Settings, texts: &[MessageText]) -> Option<KeywordM
     settings.judge(texts.iter().map(|texts| &texts.candidate))
 }
 
-/// Carries out one person's updates in the order of the body, each on what the one before left.
+/// Applies one person's updates in the order of the body. Each is decided on the contact as the one before left it.
 async fn apply_person_updates(
     tenant: &TenantStore,
     settings: &Settings,
@@ -353,7 +352,7 @@ fn once_more(event: Event, person: &Person) -> Option<Event> {
     Some(Event { key, at: event.at.max(latch.lifted.unwrap_or_default()), ..event })
 }
 
-/// Logs the outcome of an update, and counts those that staff may have to look at.
+/// Logs a decision and counts it under its metric.
 fn report(tenant: &TenantStore, decision: &Decision) {
     for entry in decision.merge.iter().chain(&decision.entry) {
         let metric = match (entry.event.kind, entry.effect, entry.reason) {
@@ -372,7 +371,7 @@ fn report(tenant: &TenantStore, decision: &Decision) {
     }
 }
 
-/// Logs an update without a sender. A lost opt-out is the one thing that may not happen, so that one is loud.
+/// Logs an update without a sender. An opt-out is an error, since it is lost.
 fn unattributed(tenant: &TenantStore, incoming: &Incoming, intent: Option<Intent>) {
     match intent {
         Some(Intent::OptOut) => {
@@ -384,7 +383,7 @@ fn unattributed(tenant: &TenantStore, incoming: &Incoming, intent: Option<Intent
     }
 }
 
-/// Logs an update without a sender on a channel without a tenant, if it is an opt-out to every tenant.
+/// Logs an update without a sender and without a tenant, if it is an opt-out for every tenant.
 fn lost(incoming: &Incoming) {
     if incoming.update.content.is_opt_out() {
         let (channel, event) = (&incoming.update.channel, incoming.id().log_name());

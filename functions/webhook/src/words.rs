@@ -1,4 +1,4 @@
-//! The words of a message that may be a keyword.
+//! The texts of a message: each of them may be a keyword.
 
 use consent::contact::Source;
 use consent::keyword::Candidate;
@@ -7,18 +7,19 @@ use serde_json::Value;
 /// One text of a message.
 #[derive(Debug)]
 pub struct MessageText {
-    /// The text as the customer wrote it, or as the button had it.
+    /// The text as the customer typed it, or the label or id of the button.
     pub words: String,
-    /// The form that is compared with keywords.
+    /// The folded form, which is compared with keywords.
     pub candidate: Candidate,
-    /// The source: typed or pressed.
+    /// `Keyword` for a typed text, `Button` for a pressed one.
     pub source: Source,
 }
 
-/// The paths of a customer's own words in a message, each with their source: typed or pressed.
+/// The JSON pointers to the texts of a message, each with its source.
+/// <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/components#messages-object>
 const WORDS: [(&str, Source); 14] = [
     ("/text/body", Source::Keyword),
-    // Not how WhatsApp writes it, but what it would mean is plain.
+    // Not a form of WhatsApp's, but its meaning is clear.
     ("/text", Source::Keyword),
     ("/image/caption", Source::Keyword),
     ("/video/caption", Source::Keyword),
@@ -34,28 +35,28 @@ const WORDS: [(&str, Source); 14] = [
     ("/interactive/list_reply/title", Source::Button),
 ];
 
-/// The path of the new content of an edited message: a message in itself.
+/// The JSON pointer to the new content of an edited message. It has the shape of a message.
 /// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/edit>
 const EDITED: &str = "/edit/message";
 
-/// Other paths at which an edit may have it: WhatsApp does not write it there, but the meaning would be plain.
+/// A second JSON pointer to the content of an edit. Not a form of WhatsApp's, but its meaning is clear.
 const EDITED_FLAT: &str = "/edit";
 
-/// The texts of a message that may be a keyword: its own, and those that an edit gives it.
+/// The texts of a message, and those of its edit. Texts that can't be a keyword, such as very long ones, are left out.
 pub fn texts(message: &Value) -> Vec<MessageText> {
-    let edited = [EDITED, EDITED_FLAT].into_iter().filter_map(|place| message.pointer(place));
+    let edited = [EDITED, EDITED_FLAT].into_iter().filter_map(|path| message.pointer(path));
     let bare = message.pointer(EDITED).and_then(Value::as_str).map(|words| (words, Source::Keyword));
     let contents = [message].into_iter().chain(edited);
     let texts = contents.flat_map(|content| {
-        WORDS.iter().filter_map(|(place, source)| Some((content.pointer(place)?.as_str()?, *source)))
+        WORDS.iter().filter_map(|(path, source)| Some((content.pointer(path)?.as_str()?, *source)))
     });
-    let said = texts.chain(bare).filter_map(|(words, source)| {
+    let texts = texts.chain(bare).filter_map(|(words, source)| {
         Some(MessageText { words: words.to_owned(), candidate: Candidate::new(words)?, source })
     });
-    said.collect()
+    texts.collect()
 }
 
-/// True if a message without any words is not even one that WhatsApp sends: those say what they are, and a text has a body.
+/// Returns true for a message without texts that WhatsApp would not send: one without a type, or a text without a body.
 pub fn is_malformed(message: &Value) -> bool {
     match message.get("type").and_then(Value::as_str) {
         None => message.get("interactive").is_none(),
@@ -70,7 +71,7 @@ mod tests {
     use serde_json::json;
 
     fn words(message: &Value) -> Vec<String> {
-        texts(message).into_iter().map(|said| said.words).collect()
+        texts(message).into_iter().map(|text| text.words).collect()
     }
 
     #[test]

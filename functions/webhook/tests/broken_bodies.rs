@@ -1,14 +1,14 @@
-//! Bodies that are signed as they should be and broken in every other way: the quick form of the fuzz target in `fuzz/`.
+//! Bodies with a good signature and broken JSON: the quick form of the fuzz target in `fuzz/`.
 
 mod properties;
 
 use fastrand::Rng;
 use properties::{bodies, hold};
 
-/// Broken copies of each body.
+/// Number of broken copies of each body.
 const COPIES: usize = 40;
 
-/// Pieces that break a body in ways that chance would hardly find.
+/// Fragments that break a body in ways that random bytes hardly find.
 const SPLINTERS: [&[u8]; 8] = [br"\ud83d", br"\udd91", br"\", b"1e999", b"null,", b"[[[[[[[[", b"\"},{\"", b"\xff\xfe"];
 
 #[test]

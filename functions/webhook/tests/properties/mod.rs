@@ -1,4 +1,4 @@
-//! Properties of the reading of any bytes at all, and bodies to begin with. The fuzz target has the same.
+//! The properties of reading any bytes, and the bodies to start from. Shared with the fuzz target.
 
 use std::fs;
 use std::path::Path;
@@ -7,10 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-/// A field that nobody knows, with what is hard to read: half a character, a number that is none, an escaped quote.
+/// An unknown field with content that is hard to parse: lone surrogates, a number out of range, an escaped quote.
 const UNKNOWN_FIELD: &[u8] = br#""\ud83dunknown":[{"\udd91":1e999},"\\\"",[[]]],"#;
 
-/// Makes sure that bytes are read without a panic, the same way twice, and not otherwise for a field that nobody knows.
+/// Checks that bytes are read without a panic, the same way twice, and the same way with an unknown field added.
 pub fn hold(body: &[u8]) {
     let read = webhook::reading(body);
     assert_eq!(webhook::reading(body), read, "read again");
@@ -21,7 +21,7 @@ pub fn hold(body: &[u8]) {
     }
 }
 
-/// The object with one more field before its others; none if it is no object, or has no others.
+/// The object with one more field before its others. None if it is no object, or has no fields.
 fn extended(body: &[u8]) -> Option<Vec<u8>> {
     let is_space = |byte: &u8| b" \t\n\r".contains(byte);
     let (start, rest) = body.split_at(body.iter().position(|byte| !is_space(byte))? + 1);
@@ -29,7 +29,7 @@ fn extended(body: &[u8]) -> Option<Vec<u8>> {
     has_fields.then(|| [start, UNKNOWN_FIELD, rest].concat())
 }
 
-/// The bodies of the events in `events/`, each with its case.
+/// The bodies of the webhook events in `events/`, each with its name.
 pub fn bodies() -> Vec<(String, Vec<u8>)> {
     let events = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("events"));
     let events = events.into_iter().find(|folder| folder.is_dir()).expect("events/ is above");
