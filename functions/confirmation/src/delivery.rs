@@ -1,4 +1,4 @@
-//! The way of one confirmation from the outbox to the customer, or to another fate.
+//! The delivery of one confirmation from the outbox to the customer.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,41 +17,42 @@ use consent::whatsapp_error;
 use crate::ConfirmationSender;
 use crate::graph::{Connections, Failure, OutgoingMessage, SendOutcome};
 
-/// The lease of a first attempt. It is longer than the function lives, so that no other sender is at the item; and when nothing
-/// is heard of the attempt, a status of WhatsApp's has as much time to tell what became of it.
+/// The lease of a first attempt. It is longer than an invocation may last, so no other sender works on the item meanwhile. If
+/// the attempt stays without an answer, a status of WhatsApp's has this time to report its outcome.
 const LEASE: Duration = Duration::from_mins(4);
 
-/// The lease of every attempt after one of which nothing was heard.
+/// The lease of an attempt after one whose outcome is unknown.
 const LONG_LEASE: Duration = Duration::from_hours(1);
 
 /// WhatsApp's customer service window: the time after a customer's message in which an answer in free words is allowed.
 /// <https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-messages#customer-service-windows>
 const WINDOW: Duration = Duration::from_hours(24);
 
-/// The most attempts at a confirmation whose outcome stays unknown. Any of those may have been a crash before the
-/// sending; after the third, silence is better than a fourth message.
+/// Maximum number of attempts whose outcome stays unknown. Each of them may have sent the message, or crashed before. After
+/// the third, no message is better than a fourth one.
 const MAX_LOST: u32 = 3;
 
-/// The first gap before another attempt; each is twice as long as the one before, up to [`LONGEST_GAP`].
+/// The gap before the second attempt. Each further gap is twice as long as the one before, up to [`LONGEST_GAP`].
 const FIRST_GAP: Duration = Duration::from_secs(15);
 
 /// The longest gap between two attempts.
 const LONGEST_GAP: Duration = Duration::from_hours(1);
 
-/// The most attempts that end with an error for which WhatsApp itself has no explanation.
+/// Maximum number of attempts that end with WhatsApp's error 131000, "something went wrong".
+/// <https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes>
 const MAX_UNEXPLAINED: u32 = 5;
 
 /// The next step for a confirmation.
 enum Next {
-    /// Nothing: this is its fate.
+    /// Not to be sent: store this final state, with a title.
     Settle(ConfirmationState, Option<String>),
-    /// Nothing yet: there is no token to send it with.
+    /// Postponed: there is no access token.
     Wait,
-    /// Send it, with this token.
+    /// To be sent with this access token.
     Send(String),
 }
 
-/// The sign that a delivery gave of the state of its channel.
+/// The state of a channel, as one delivery showed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
     /// WhatsApp takes messages from the channel, or there is no sign to the contrary.
@@ -63,10 +64,10 @@ pub(crate) enum Sign {
 }
 
 impl ConfirmationSender {
-    /// Delivers one confirmation, if it is still true and no other sender is at it.
+    /// Delivers one confirmation, unless it is out of date or another sender has claimed it.
     ///
     /// # Errors
-    /// The table did not answer. The item is still in the outbox, and the sweep finds it there.
+    /// The table did not answer. The item stays in the outbox for the next sweep.
     pub(crate) async fn deliver(&self, graph: &Connections, pending: &Pending) -> Result<Sign, StoreError> {
         let now = self.clock.now();
         let tenant = self.store.tenant(&pending.item.tenant);
@@ -76,12 +77,12 @@ impl ConfirmationSender {
             return Ok(Sign::Good);
         };
         let lease = if pending.lost() == 0 { LEASE } else { LONG_LEASE };
-        // From here on, whatever happens to this function, no other sender is at it before the lease is over.
+        // From here on no other sender works on the item before the lease is over, even if this function crashes.
         let Some(claim) = self.store.claim(pending, now.plus(lease)).await? else { return Ok(Sign::Good) };
         let next = match self.next(&claim, &entry, now).await {
             Ok(next) => next,
             Err(error) => {
-                // Nothing went out yet, so this must not count as a try of which nothing is known.
+                // Nothing was sent yet, so this must not count as an attempt with an unknown outcome.
                 self.put_off(claim).await?;
                 return Err(error);
             }
@@ -105,8 +106,7 @@ impl ConfirmationSender {
         }
     }
 
-    /// The next step for a confirmation that is claimed. The last thing that it looks at is whether the customer still
-    /// wants what the text says.
+    /// The next step for a claimed confirmation. The customer's consent is read last, as close to the sending as possible.
     async fn next(&self, claim: &Claim, entry: &HistoryEntry, now: Time) -> Result<Next, StoreError> {
         let access = self.access_token(claim.item(), now).await?;
         if claim.lost() >= MAX_LOST {
@@ -126,8 +126,8 @@ impl ConfirmationSender {
         Ok(access.map_or(Next::Wait, Next::Send))
     }
 
-    /// The access token of the channel. None while its secret can't be read, and while the channel is not the tenant's:
-    /// another tenant's number never speaks for this one.
+    /// The access token of the channel. None while its secret can't be read, or while another tenant holds the channel: a
+    /// confirmation is never sent from another tenant's number.
     async fn access_token(&self, item: &OutboxItem, now: Time) -> Result<Option<String>, StoreError> {
         let OutboxItem { tenant, channel, .. } = item;
         let found = self.store.channel(channel, now).await?;
@@ -144,7 +144,7 @@ impl ConfirmationSender {
         }
     }
 
-    /// Does what an attempt's outcome asks for.
+    /// Stores the outcome of an attempt.
     async fn conclude(&self, claim: Claim, message: Confirmation, outcome: SendOutcome) -> Result<Sign, StoreError> {
         let now = self.clock.now();
         let (tenant, event) = (claim.item().tenant.clone(), claim.event().log_name());
@@ -154,7 +154,7 @@ impl ConfirmationSender {
                 self.settle(claim, fate).await?;
                 Ok(Sign::Good)
             }
-            // It may have been sent. The lease runs out, and then it is tried once more.
+            // The message may have been sent. It is tried again when the lease runs out.
             SendOutcome::Unknown => {
                 tracing::warn!(%tenant, event, "confirmation sent, no answer from WhatsApp");
                 Ok(Sign::Trouble)
@@ -182,11 +182,11 @@ impl ConfirmationSender {
         }
     }
 
-    /// Takes note that the customer has stopped marketing with WhatsApp's own control, as the answer to a message tells.
+    /// Stores a provider stop: WhatsApp refused the message with 131050, so the customer has stopped marketing in WhatsApp.
     async fn note_stop(&self, claim: &Claim, now: Time) -> Result<(), StoreError> {
         let item = claim.item();
         let sighting = Sighting::then(item.contact.clone(), now);
-        // Told again by the next try, it is the same event.
+        // The same event if the next attempt is refused as well.
         let key = HistoryKey { id: claim.event().stop(), ..claim.entry() };
         let event = Event {
             channel: Some(item.channel.clone()),
@@ -226,19 +226,19 @@ impl ConfirmationSender {
     }
 }
 
-/// An entry and its confirmation, if that has no fate yet.
+/// A history entry and its confirmation, if that is pending.
 fn unsettled(entry: HistoryEntry) -> Option<(HistoryEntry, Confirmation)> {
     let message = entry.confirmation.clone().filter(|message| message.state == ConfirmationState::Pending)?;
     Some((entry, message))
 }
 
-/// The fate of a confirmation that must not go out any more, if there is one; with words where the state says too
-/// little.
+/// The final state of a confirmation that must not be sent any more, with a title where the state needs one. None if it may
+/// be sent.
 fn obsolete(entry: &HistoryEntry, contact: &Contact, now: Time) -> Option<(ConfirmationState, Option<&'static str>)> {
     let status = match entry.event.kind {
         Kind::OptOut => Status::OptedOut,
         Kind::OptIn => Status::OptedIn,
-        // No other is confirmed.
+        // Other kinds have no confirmation.
         _ => return Some((ConfirmationState::Superseded, None)),
     };
     if contact.status() != status || contact.block.holds() {
@@ -252,7 +252,8 @@ fn obsolete(entry: &HistoryEntry, contact: &Contact, now: Time) -> Option<(Confi
     }
 }
 
-/// The gap after so many tries, drawn by chance from its second half, so that what failed together is not tried together.
+/// The gap after `tries` attempts: a random time between half of the full gap and all of it, so that messages that failed
+/// together are not tried again together.
 fn gap(tries: u32) -> Duration {
     let longest = FIRST_GAP.saturating_mul(1 << tries.min(16)).min(LONGEST_GAP);
     longest / 2 + Duration::from_millis(fastrand::u64(0..=500)) * u32::try_from(longest.as_secs()).unwrap_or(1)

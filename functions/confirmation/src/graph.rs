@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use rustls_platform_verifier::ConfigVerifierExt;
 use serde::{Deserialize, Serialize};
 
-/// Bytes of an error's title that are kept, at most.
+/// Maximum length of an error's title, in bytes. The rest is cut off.
 const TITLE_BYTES: usize = 256;
 
 /// The Graph API: where it is, and whom to trust there.
@@ -43,14 +43,14 @@ pub struct Connections {
 /// The outcome of an attempt to send.
 #[derive(Debug)]
 pub enum SendOutcome {
-    /// WhatsApp took it.
+    /// WhatsApp accepted the message.
     Accepted {
         /// WhatsApp's id of the message.
         message_id: Option<String>,
     },
-    /// WhatsApp did not take it.
+    /// WhatsApp refused the message.
     Refused(Failure),
-    /// WhatsApp did not take it, because the access token is not, or no longer, good.
+    /// WhatsApp refused the access token: it is wrong or expired.
     TokenRefused {
         /// WhatsApp's code.
         code: i64,
@@ -59,12 +59,12 @@ pub enum SendOutcome {
     Unknown,
 }
 
-/// The error for which WhatsApp did not take a message.
+/// The error with which WhatsApp refused a message.
 #[derive(Debug)]
 pub struct Failure {
-    /// WhatsApp's code; none where there was no connection, or no code.
+    /// WhatsApp's error code. None without a connection, or if the answer had no code.
     pub code: Option<i64>,
-    /// WhatsApp's words for it.
+    /// WhatsApp's error message, or the HTTP status.
     pub title: Option<String>,
     /// True if the same message will fail again.
     pub lasting: bool,
@@ -140,13 +140,13 @@ impl Graph {
     /// The API at this address.
     ///
     /// # Panics
-    /// The machine has no root certificates to trust.
+    /// The machine has no root certificates.
     #[must_use]
     pub fn new(GraphAddress { url, version }: GraphAddress<'_>) -> Self {
         // An error means that a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let tls = ClientConfig::with_platform_verifier().expect("the machine has root certificates");
-        Self { tls, base: format!("{}/{version}", url.trim_end_matches('/')).into() }
+        Self { tls, base: url.trim_end_matches('/').into() }
     }
 
     /// Connections for one invocation; none is made before it is needed.
@@ -159,7 +159,7 @@ impl Graph {
             .tls_backend_preconfigured(self.tls.clone())
             .connect_timeout(limits::CONNECT)
             .timeout(limits::GRAPH)
-            // A message that a redirect turned into the reading of some page would look as if it had been sent.
+            // A redirect could turn the POST into the GET of some page, whose 200 would look like an accepted message.
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("the TLS configuration is one that the client takes");
@@ -184,14 +184,14 @@ impl Connections {
             self.http.post(format!("{}/{channel}/messages", self.base)).bearer_auth(access_token).json(&message);
         let answer = match request.send().await {
             Ok(answer) => answer,
-            // Nothing was written.
+            // No connection, so no byte of the message was written.
             Err(error) if error.is_connect() || error.is_builder() => return not_sent("no connection".to_owned()),
             Err(_) => return SendOutcome::Unknown,
         };
         let status = answer.status();
         match answer.bytes().await {
             Ok(body) if status.is_success() => accepted(&body),
-            // The status says it all, even where the rest broke off.
+            // The status is enough, even if the body broke off.
             Err(_) if status.is_success() => SendOutcome::Accepted { message_id: None },
             Ok(body) => refused(&body, status.as_u16()),
             Err(_) => refused(b"", status.as_u16()),
@@ -199,14 +199,14 @@ impl Connections {
     }
 }
 
-/// Reads the answer to a message that was taken. A page of another server says nothing of that.
+/// Reads the body of a successful answer. The outcome is unknown if it is not an answer of WhatsApp's.
 fn accepted(body: &[u8]) -> SendOutcome {
     let Ok(SendAnswer { messages }) = serde_json::from_slice(body) else { return SendOutcome::Unknown };
     SendOutcome::Accepted { message_id: messages.into_iter().next().map(|message| message.id) }
 }
 
-/// Reads an error. Without one of WhatsApp's own the status has to do: a gateway that answers 502, 503 or 504 has not
-/// handed the message on, or was told so, and a redirect leads elsewhere.
+/// Reads the body of an error. If it is not an error of WhatsApp's, the HTTP status decides: a gateway that answers 502, 503
+/// or 504 did not deliver the message, and a redirect leads to another server.
 fn refused(body: &[u8], status: u16) -> SendOutcome {
     let Ok(ErrorAnswer { error: GraphError { code, message } }) = serde_json::from_slice(body) else {
         let title = format!("HTTP status {status}");
@@ -228,7 +228,7 @@ fn refused(body: &[u8], status: u16) -> SendOutcome {
     SendOutcome::Refused(Failure { code: Some(code), title, lasting, concerns_channel })
 }
 
-/// The message did not get as far as WhatsApp.
+/// The outcome of a message that did not reach WhatsApp.
 fn not_sent(title: String) -> SendOutcome {
     SendOutcome::Refused(Failure { code: None, title: Some(title), lasting: false, concerns_channel: true })
 }

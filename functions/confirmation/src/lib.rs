@@ -1,8 +1,8 @@
-//! Confirmations: tells customers that their wish was granted, once.
+//! Confirmations: tells customers once that their opt-out or opt-in was applied.
 //!
-//! The table's stream brings each new item of the outbox at once. Every minute a schedule has the outbox swept for what is
-//! due: what was put off, what a crash left, and what the stream could not deliver. A retry is never made by the stream,
-//! which it would hold up.
+//! The table's stream delivers each new item of the outbox at once. Every minute, a schedule starts a sweep of the outbox for
+//! the items that are due: postponed ones, those left by a crash, and those that the stream could not deliver. Retries are
+//! left to the sweep, because a retry would block the stream's shard.
 
 mod delivery;
 mod graph;
@@ -32,7 +32,7 @@ pub struct ConfirmationSender {
     clock: Clock,
 }
 
-/// An invocation failed.
+/// The error of an invocation that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfirmationError {
     /// The event is neither from the table's stream nor from the schedule.
@@ -54,17 +54,18 @@ impl From<ConfirmationError> for Diagnostic {
 }
 
 impl ConfirmationSender {
-    /// A sender of confirmations.
+    /// A sender of confirmations. It makes no connection before its first invocation.
     #[must_use]
     pub fn new(store: Store, secrets: Secrets, graph: Graph, clock: Clock) -> Self {
         Self { store, secrets, graph, clock }
     }
 
-    /// Handles an invocation: a batch of the stream's records, or anything without records, which asks for a sweep.
+    /// Handles an invocation: a batch of the stream's records, or an event without `Records`, which starts a sweep.
     ///
     /// # Errors
-    /// The records can't be read, or the outbox could not be swept. A record that could not be handled is no error but
-    /// named in the answer, so that the stream brings it again.
+    /// The records can't be read, or the outbox can't be read. A record that fails is no error: the answer names it in
+    /// `batchItemFailures`, and the stream delivers it again.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>
     pub async fn handle(&self, event: Box<RawValue>) -> Result<DynamoDbEventResponse, ConfirmationError> {
         #[derive(serde::Deserialize)]
         struct InvocationShape<'a> {
@@ -91,7 +92,7 @@ impl ConfirmationSender {
         response
     }
 
-    /// Delivers what a record brings; the record's number in the stream if that failed.
+    /// Delivers the confirmation in a record. Returns the record's sequence number if that failed.
     async fn deliver_record(&self, graph: &Connections, record: EventRecord) -> Option<DynamoDbBatchItemFailure> {
         let delivered = match Pending::from_image(record.change.new_image.into()) {
             Ok(pending) => self.deliver(graph, &pending).await,

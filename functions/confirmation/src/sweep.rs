@@ -1,4 +1,4 @@
-//! The sweep: sends what is due in the outbox until nothing is, or until its time is over.
+//! The sweep: sends the items of the outbox that are due, until none is left or its time is over.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use crate::delivery::Sign;
 use crate::turns::Turns;
 use crate::{ConfirmationError, ConfirmationSender, log_failure};
 
-/// Confirmations that are sent at a time.
+/// Maximum number of confirmations that are sent in parallel.
 pub(crate) const AT_ONCE: usize = 32;
 
 /// The result of a look at the whole outbox.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Items that are due, those that can't be read included.
+    /// Number of items that are due, including those that can't be read.
     due: usize,
-    /// The time at which the most overdue of them was due.
+    /// The due time of the most overdue item.
     oldest: Option<Time>,
     /// Errors of items that can't be read.
     unreadable: Vec<StoreError>,
@@ -32,7 +32,10 @@ struct Seen {
 }
 
 impl ConfirmationSender {
-    /// Sends what is due, of every shard. A shard or an item that can't be read holds up no other.
+    /// Sends the due items of every shard. A shard or an item that can't be read does not stop the others.
+    ///
+    /// # Errors
+    /// A shard of the outbox can't be read.
     pub(crate) async fn sweep(&self) -> Result<(), ConfirmationError> {
         let graph = &self.graph.connections();
         let deliver = |pending: Pending| async move {
@@ -55,7 +58,7 @@ impl ConfirmationSender {
         Ok(())
     }
 
-    /// Reads all that is due, of all shards side by side.
+    /// Reads the due items of all shards in parallel.
     async fn look(&self, mut turns: Turns) -> (Turns, Seen) {
         let now = self.clock.now();
         let mut seen = Seen::default();
@@ -84,10 +87,10 @@ impl Seen {
     }
 }
 
-/// Looks at the outbox and delivers what is due there, again and again, until nothing is left that had no turn, or the
-/// time is over. How many were due at first, and what is due in the end.
+/// Reads the outbox and delivers the due items, again and again, until every item had its turn or the time is over. Returns
+/// the number of items due at first, and the result of the last look.
 ///
-/// Both are handed what they work with and give it back, since futures that borrow it could not be sent between threads.
+/// `look` and `deliver` take their arguments by value and return them, since futures that borrow them would not be `Send`.
 async fn run<Look, Deliver>(look: impl Fn(Turns) -> Look, deliver: impl Fn(Pending) -> Deliver) -> (usize, Seen)
 where
     Look: Future<Output = (Turns, Seen)>,
@@ -108,7 +111,7 @@ where
     }
 }
 
-/// Delivers what has a turn, [`AT_ONCE`] at a time.
+/// Delivers the items in their turns, [`AT_ONCE`] in parallel.
 async fn work<Deliver>(turns: &mut Turns, end: Instant, deliver: &impl Fn(Pending) -> Deliver)
 where
     Deliver: Future<Output = (Pending, Sign)>,
@@ -124,7 +127,7 @@ where
         match timeout_at(end + limits::SWEEP_END, under_way.next()).await {
             Ok(Some((pending, sign))) => turns.ended(&pending, sign),
             Ok(None) => return,
-            // Their leases run out, as if the function had died.
+            // The leases of these items run out, as after a crash.
             Err(_) => {
                 tracing::warn!(unfinished = under_way.len(), "sweep ran out of time");
                 return;

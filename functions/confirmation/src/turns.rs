@@ -1,13 +1,16 @@
 //! Turns: shares the capacity of a sweep among tenants and channels. Pure: no input, no output, no clock.
 //!
-//! The tenant that has the fewest messages under way is next, and of several such tenants the one whose last turn is the
-//! longest ago; so it goes round. Of its channels, the next is found in the same way.
+//! The next tenant is the one with the fewest messages under way. Of several such tenants, it is the one whose last turn is
+//! the longest ago (round robin). The next of its channels is found in the same way.
 //!
-//! A channel has a window: how many messages of it may be under way at a time. It begins at one and opens by one with each
-//! message that goes well, so that it doubles each round: the slow start of TCP (RFC 5681). The first trouble closes it to
-//! one again, the second in a row closes it for the rest of the sweep, and a refused access token closes it at once. So a
-//! channel whose every message hangs takes one place of all, twice, and spends two attempts; what else it has to send waits
-//! in the outbox, unattempted.
+//! A channel has a window: the number of its messages that may be under way at a time. The window starts at one and grows by
+//! one with each success, so it doubles each round, as in the slow start of TCP:
+//! <https://www.rfc-editor.org/rfc/rfc5681#section-3.1>. The first trouble closes it to one again, the second in a row closes
+//! it for the rest of the sweep, and a refused access token closes it at once. So a channel whose messages all hang spends two
+//! attempts, one at a time, and its other items wait in the outbox for the next sweep.
+//!
+//! Example: a channel with 100 items and no trouble has 1, 2, 4 and 8 messages under way in its first rounds. One trouble in
+//! the next round sets the window to 1, and each success opens it by one again.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -17,24 +20,24 @@ use consent::time::Time;
 
 use crate::delivery::Sign;
 
-/// Items of one channel that are remembered at a time, the most overdue. When they are sent, the outbox is read again.
+/// Maximum number of items of one channel in memory, the most overdue ones. When they are sent, the outbox is read again.
 const REMEMBERED: usize = 1_000;
 
-/// Troubles in a row after which a channel is left alone for the rest of the sweep.
+/// Number of troubles in a row after which a channel is closed for the rest of the sweep.
 const TROUBLES: u32 = 2;
 
 /// Confirmations that are due, and the order in which they are sent.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     tenants: BTreeMap<TenantId, TenantTurns>,
-    /// Items that had their turn. Each has one in a sweep: one that could not even be claimed would come round for ever.
-    had: HashSet<Place>,
-    /// Turns so far.
+    /// Items that had their turn. Each has one turn in a sweep, since an item that can't be claimed would come round for ever.
+    had: HashSet<DueKey>,
+    /// Number of turns so far.
     turn: u64,
 }
 
-/// An item's place in the outbox.
-type Place = (Time, EventId);
+/// The sort key of an item in the outbox: its due time, and its event.
+type DueKey = (Time, EventId);
 
 #[derive(Debug, Default)]
 struct TenantTurns {
@@ -45,65 +48,65 @@ struct TenantTurns {
 
 #[derive(Debug)]
 struct ChannelTurns {
-    due: BTreeMap<Place, Pending>,
+    due: BTreeMap<DueKey, Pending>,
     under_way: usize,
     last_turn: u64,
-    /// The most messages that may be under way.
+    /// Maximum number of messages under way. 0 for a channel that is closed.
     window: usize,
-    /// Troubles in a row.
+    /// Number of troubles in a row.
     troubles: u32,
 }
 
 impl Turns {
-    /// Forgets what is due, since the outbox is read again. What is known of channels stays.
+    /// Removes all items, before the outbox is read again. The windows of the channels stay.
     pub(crate) fn forget_due(&mut self) {
         for channel in self.tenants.values_mut().flat_map(|tenant| tenant.channels.values_mut()) {
             channel.due.clear();
         }
     }
 
-    /// Takes note of an item that is due.
+    /// Adds an item that is due.
     pub(crate) fn add(&mut self, pending: Pending) {
-        let place = place(&pending);
-        if self.had.contains(&place) {
+        let key = key(&pending);
+        if self.had.contains(&key) {
             return;
         }
         let tenant = self.tenants.entry(pending.item.tenant.clone()).or_default();
         let channel = tenant.channels.entry(pending.item.channel.clone()).or_default();
-        channel.due.insert(place, pending);
+        channel.due.insert(key, pending);
         if channel.due.len() > REMEMBERED {
             channel.due.pop_last();
         }
     }
 
-    /// True if a tenant is ready to send.
+    /// Returns true if a tenant may send an item.
     pub(crate) fn are_left(&self) -> bool {
         self.tenants.values().any(TenantTurns::is_ready)
     }
 
-    /// The next item to send; none while no channel may send more at a time, or has more to send.
+    /// The next item to send. None while every channel with items has a full window.
     pub(crate) fn next(&mut self) -> Option<Pending> {
         let ready = self.tenants.values_mut().filter(|tenant| tenant.is_ready());
         let tenant = ready.min_by_key(|tenant| (tenant.under_way, tenant.last_turn))?;
         let ready = tenant.channels.values_mut().filter(|channel| channel.is_ready());
         let channel = ready.min_by_key(|channel| (channel.under_way, channel.last_turn))?;
-        let (place, pending) = channel.due.pop_first()?;
+        let (key, pending) = channel.due.pop_first()?;
         self.turn += 1;
         (tenant.last_turn, channel.last_turn) = (self.turn, self.turn);
         tenant.under_way += 1;
         channel.under_way += 1;
-        self.had.insert(place);
+        self.had.insert(key);
         Some(pending)
     }
 
-    /// Takes note of how the delivery of an item ended that [`next`](Self::next) gave.
+    /// Records the result of delivering an item from [`next`](Self::next).
     pub(crate) fn ended(&mut self, pending: &Pending, sign: Sign) {
         let Some(tenant) = self.tenants.get_mut(&pending.item.tenant) else { return };
         let Some(channel) = tenant.channels.get_mut(&pending.item.channel) else { return };
         tenant.under_way = tenant.under_way.saturating_sub(1);
         channel.under_way = channel.under_way.saturating_sub(1);
         (channel.window, channel.troubles) = match sign {
-            // What ends well after the channel was closed was under way before.
+            // A success after the channel was closed: this message was under way before.
             Sign::Good if channel.window == 0 => (0, channel.troubles),
             Sign::Good => (channel.window + 1, 0),
             Sign::Trouble if channel.troubles + 1 < TROUBLES => (channel.window.min(1), channel.troubles + 1),
@@ -130,7 +133,7 @@ impl ChannelTurns {
     }
 }
 
-fn place(pending: &Pending) -> Place {
+fn key(pending: &Pending) -> DueKey {
     (pending.due, pending.event.clone())
 }
 

@@ -23,7 +23,7 @@ use change::BatchChange;
 /// Changes in one batch, at most.
 const MAX_CHANGES: usize = 1_000;
 
-/// Contacts that are written at a time.
+/// Maximum number of contacts that are written in parallel.
 const AT_ONCE: usize = 16;
 
 /// The changes of a batch.
@@ -123,7 +123,7 @@ impl Batch {
     }
 }
 
-/// Changes many contacts. One that fails holds up no other, and is told when all the others are done.
+/// Changes many contacts. One failure does not stop the others; it is returned when all of them are done.
 async fn change_all(
     tenant: &TenantStore,
     actor: &Actor,
@@ -141,7 +141,8 @@ async fn change_all(
     Ok(done.into_iter().flatten().collect())
 }
 
-/// Carries out one person's changes in their order, each on what the one before left, and writes them together.
+/// Makes one person's changes in their order and writes them together. Each is decided on the contact as the one before left
+/// it.
 async fn change_person(
     tenant: TenantStore,
     actor: Actor,
@@ -160,7 +161,7 @@ async fn change_person(
                     (BatchOutcome::from(decision.effect()), None)
                 }
                 store::ChangeOutcome::Refused(refusal) => (BatchOutcome::Refused, Some(refusal.to_string())),
-                // What staff does is never a repeat: each time it is an event of its own.
+                // Changes by staff are never repeats: each is an event of its own.
                 store::ChangeOutcome::Repeat | store::ChangeOutcome::Erased => (BatchOutcome::Unchanged, None),
             };
             (*index, BatchResult::new(change.named.id.to_string().into(), outcome, detail))

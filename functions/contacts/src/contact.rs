@@ -1,4 +1,4 @@
-//! One contact: shown, or erased.
+//! Shows and erases one contact.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! Cursors: positions in a list, opaque to callers. A cursor holds for the list that gave it alone.
+//! Cursors: the position at which a list continues. A cursor is opaque to callers and valid only for its own list.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +14,7 @@ const VERSION: &str = "1";
 pub struct List(String);
 
 impl List {
-    /// The list with these texts: its kind, its tenant, its filters.
+    /// The list with these properties: its kind, its tenant and its filters, in this order.
     pub fn of(texts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for text in texts {

@@ -14,7 +14,7 @@ use crate::cursor::{self, List};
 use crate::query::{Query, Words};
 use crate::view::ContactView;
 
-/// Characters of the longest id there is.
+/// Length of the longest id, in bytes: a parent user id with 128 characters after `US.ENT.`.
 const MAX_PREFIX: usize = 135;
 
 /// Contacts of a page, at most.
@@ -102,7 +102,7 @@ impl ListFilter {
         List::of(&["contacts", tenant.as_str(), &format!("{:?}", self.shown), &self.prefix])
     }
 
-    /// The position that a cursor stands for. `None` where no contact of the list can be: the table would refuse to go on there.
+    /// The position of a cursor. None for a position outside of the list, which DynamoDB would refuse as a start key.
     fn position(&self, list: &List, cursor: &str) -> Option<ListPosition> {
         let [shard, after] = list.position(cursor)?;
         let shard = shard.parse().ok()?;
@@ -120,8 +120,8 @@ fn cursor_for(list: &List, position: &ListPosition) -> String {
     list.cursor([&position.shard.to_string(), after])
 }
 
-/// The beginning of ids that a query asks for. In a query an unencoded `+` is a space, and people leave it out as well. A complete
-/// number is looked for in the one form in which it is kept.
+/// The prefix of the ids that a user looks for. In a query, an unencoded `+` is a space, and people leave it out as well. A
+/// complete number is turned into its canonical form.
 fn prefix(text: &str) -> String {
     if text.trim_start().starts_with(char::is_alphabetic) {
         return text.trim().to_owned();

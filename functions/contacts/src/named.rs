@@ -12,7 +12,7 @@ use consent::id::{ContactId, InvalidContactId};
 use consent::identity::Sighting;
 use consent::phone::Phone;
 
-/// The id of a contact, with the phone number as it was written.
+/// A contact's id, and the number as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
     /// The id in its canonical form.
@@ -26,19 +26,19 @@ impl Named {
         Sighting::of(self.id.clone())
     }
 
-    /// The profile to keep of the person. A number that a message came from stays: confirmations go there.
+    /// The profile to store. A number that came from WhatsApp is not replaced, since confirmations are sent to it.
     pub fn profile(&self, contact: &Contact) -> Profile {
         Profile { phone: self.phone.clone().filter(|_| contact.phone.is_none()), name: None }
     }
 }
 
 impl Named {
-    /// Reads a contact from a path. All contacts that came from WhatsApp can be named, so plain digits are taken as WhatsApp's; only
-    /// what is written in any other way is read as people write it.
+    /// Reads a contact from a path. Plain digits are a number in WhatsApp's form, so that every contact that came from
+    /// WhatsApp can be named. Any other form is read as people write numbers.
     fn in_path(text: &str) -> Result<Self, InvalidContactId> {
         let digits = text.strip_prefix('+').unwrap_or(text);
         let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-        // Without a `+`, a leading 0 is one that people dial.
+        // Without a `+`, a leading 0 is a dialling prefix.
         if !is_plain || text.starts_with('0') {
             return text.parse();
         }
@@ -47,7 +47,7 @@ impl Named {
     }
 }
 
-/// Reads a contact as people and their tools write it.
+/// Reads a contact's id as people and their tools write it.
 impl FromStr for Named {
     type Err = InvalidContactId;
 
@@ -58,7 +58,7 @@ impl FromStr for Named {
     }
 }
 
-/// The parameter of a path.
+/// Reads the parameter `id` of a path.
 impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = Problem;
 

@@ -1,5 +1,5 @@
-//! Queries: a refusal names every parameter that does not hold. Empty parameters count as missing. Unknown and repeated ones are
-//! refused, since a filter that is overlooked shows more than was asked for.
+//! Query strings. All faults are reported together. An empty parameter counts as missing. An unknown or repeated one is a
+//! fault, because a filter that is ignored would show more contacts than the caller asked for.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use consent::settings::FieldError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Entries of a page without the parameter `limit`.
+/// Default number of entries of a page.
 const DEFAULT_LIMIT: u16 = 50;
 
 /// The parameters of a query, and the faults found so far.
@@ -34,7 +34,7 @@ impl Query {
         }
     }
 
-    /// A parameter that is any text.
+    /// The value of a parameter. None if it is missing or empty.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }

@@ -1,4 +1,4 @@
-//! Changes that staff makes: to one contact in the table here, to many in [`crate::batch`].
+//! Changes of one contact by staff. For changes of many, see [`crate::batch`].
 
 use axum::Json;
 use axum::extract::State;
@@ -117,12 +117,12 @@ pub async fn unblock(
     carry_out(&app, &caller, named, Switch { kind: Kind::Unblock, note }).await
 }
 
-/// An event that is staff's doing.
+/// The event of a change by staff.
 pub fn event(kind: Kind, source: Source, by: Actor, received_at: Time) -> Event {
     Event::new(kind, source, by, HistoryKey { time: received_at, id: EventId::unique() }, received_at)
 }
 
-/// Logs a change by staff with its effect.
+/// Logs the effect of a change by staff.
 pub fn report(tenant: &TenantId, kind: Kind, decision: &Decision) {
     tracing::info!(tenant = %tenant, ?kind, effect = ?decision.effect(), "contact changed by staff");
 }
@@ -155,7 +155,7 @@ async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> 
             report(&caller.tenant, switch.kind, &decision);
             Ok(Json(ContactView::new(id, decision.contact, snapshot.settings.as_ref())))
         }
-        // A change by staff is never a repeat: each is an event of its own.
+        // Changes by staff are never repeats: each is an event of its own.
         ChangeOutcome::Refused(Nobody) | ChangeOutcome::Repeat | ChangeOutcome::Erased => Err(contact::unknown()),
     }
 }

@@ -1,5 +1,5 @@
-//! Refusals before the table is asked: requests without a tenant, unknown paths and methods, and requests that
-//! the function would read as others than API Gateway checked.
+//! Requests that are refused without reading the table: those without a tenant, with an unknown path or method, and those
+//! that the function would route differently from API Gateway, which checked their scope.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
@@ -36,7 +36,7 @@ async fn answer(Request { route, method, path, tenant }: Request) -> Response {
     contacts::router(app()).oneshot(request).await.unwrap()
 }
 
-/// With a table that can't be reached: whatever asks it fails.
+/// The state with a table that can't be reached, so every read fails.
 fn app() -> App {
     let nowhere = aws_sdk_dynamodb::Config::builder().behavior_version(BehaviorVersion::latest()).build();
     App {

@@ -3,8 +3,7 @@
 use consent::http::Fields;
 use consent::settings::{Settings, SettingsDraft};
 
-/// Takes the six fields that make settings, all of which have to be there. What is wrong with them, or with the settings
-/// that they make, is told by the fields.
+/// Reads the six fields of settings, all of which are required. Faults are added to `fields`.
 pub fn settings(fields: &mut Fields) -> Option<Settings> {
     const TRUTH: &str = "true or false";
     const KEYWORDS: &str = "a list of keywords";

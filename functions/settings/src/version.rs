@@ -9,8 +9,11 @@ pub fn etag(version: u64) -> [(header::HeaderName, String); 1] {
     [(header::ETAG, format!("\"{version}\""))]
 }
 
-/// The version that a caller believes to replace, by its header `If-Match`. A tag that we never gave, a weak one included,
-/// is no version that the settings could have.
+/// The version that a caller wants to replace, from its header `If-Match`: any without the header or with `*`.
+///
+/// # Errors
+/// The header is repeated, or is not an entity tag of this API. A weak tag (`W/"3"`) is none either.
+/// <https://www.rfc-editor.org/rfc/rfc9110#name-if-match>
 pub fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
     let mut tags = headers.get_all(header::IF_MATCH).iter();
     match (tags.next().map(HeaderValue::as_bytes), tags.next()) {
@@ -20,7 +23,7 @@ pub fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
     }
 }
 
-/// 412: the settings are no longer those that the request replaces.
+/// 412: the saved settings have another version than the caller expects.
 pub fn stale(why: &str) -> Problem {
     let detail =
         format!("Nothing was saved, because {why}: read the settings again and send the `ETag` that they have now.");

@@ -386,9 +386,11 @@ fn report(status: &Value) -> Option<DeliveryReport> {
     }
 }
 
-/// The source of an update's id: its own or, where it has none, all of its JSON.
+/// The source of an update's id.
 enum UpdateId {
+    /// WhatsApp's own id.
     Own(String),
+    /// The whole update as JSON, for an update without an id.
     Content(String),
 }
 
@@ -401,6 +403,7 @@ fn id(update: &Value, prefix: &str) -> UpdateId {
 }
 
 impl UpdateId {
+    /// The id of the event. Equal content from two customers or on two channels gives two ids.
     fn among(self, channel: &ChannelId, sender: Option<&Sender>) -> EventId {
         match self {
             Self::Own(id) => EventId::from(id),

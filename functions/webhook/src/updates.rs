@@ -122,7 +122,7 @@ impl Incoming {
         &self.update.id
     }
 
-    /// The keys under which it stands in the history, or stood if it was processed at another time.
+    /// The keys that the update may have in the history. It has two where its time depends on the time of processing.
     fn history_keys(&self) -> Vec<HistoryKey> {
         [self.key.clone()].into_iter().chain(self.time.sibling(self.id())).collect()
     }
@@ -198,13 +198,13 @@ impl Incoming {
     }
 }
 
-/// An update of a known customer, ready to be decided.
+/// An update with a sender, ready for the decision.
 struct Applicable {
     sender: Sender,
     sighting: Sighting,
     /// The event for the history. None if the update only links ids.
     event: Option<Event>,
-    /// The keys under which the event stands in the history if it was processed before.
+    /// The keys of the event in the history if the update was processed before.
     history_keys: Vec<HistoryKey>,
     /// The event for the history if the update merges two contacts.
     merge: Event,
@@ -319,7 +319,7 @@ async fn apply_person_updates(
             ChangeRequest { sighting: &sighting, history_keys: &history_keys, recipient: Some(&sender.recipient) };
         let decide = |person: &Person| {
             let event =
-                if is_ambiguous { event.clone().and_then(|event| once_more(event, person)) } else { event.clone() };
+                if is_ambiguous { event.clone().and_then(|event| renewed_opt_out(event, person)) } else { event.clone() };
             let decision = match event {
                 Some(event) if event.kind == Kind::IdChange && !person.moved => Decision::nothing(&person.contact),
                 Some(event) if event.kind == Kind::IdChange => Decision::note(&person.contact, event),
@@ -335,11 +335,12 @@ async fn apply_person_updates(
     Ok(())
 }
 
-/// A wish to stop that can't be told from an earlier one, as an event of its own. None while the earlier one stands, since
-/// then there is nothing more to do. Otherwise the customer, or staff, undid that one, and to be lost is worse for a wish
-/// to stop than to be applied twice. Its id has the time of the undoing in it, so that a repeat of this one finds it
-/// standing.
-fn once_more(event: Event, person: &Person) -> Option<Event> {
+/// A new event for an opt-out that is equal to an earlier one, and so may be a repeat of it.
+///
+/// None while the earlier opt-out stands: there is nothing to do. If it was lifted since, the new one is applied, because an
+/// opt-out applied twice does less harm than one lost. The time of the lifting becomes part of the event's id, so a repeat
+/// of the new opt-out is recognised.
+fn renewed_opt_out(event: Event, person: &Person) -> Option<Event> {
     let latch = match event.kind {
         Kind::OptOut => person.contact.opt_out,
         Kind::ProviderStop => person.contact.provider_stop,

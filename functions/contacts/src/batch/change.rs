@@ -64,7 +64,7 @@ fn named(fields: &mut Fields) -> Option<Named> {
     let expected = "a phone number or a WhatsApp user id";
     let id = match fields.required("id", expected)? {
         Value::String(text) => text,
-        // A number that lost its quotes. If it is no whole one any more, its reading says so.
+        // A number without quotes. If it is not a whole number, parsing refuses it.
         Value::Number(number) => number.to_string(),
         _ => {
             fields.refuse("id", format!("does not fit: give {expected}"));
