@@ -1,4 +1,4 @@
-//! Bodies that a person writes by hand for the local run: what is wrong is named, with what to do about it.
+//! Request bodies of the local run's own routes. People write them by hand, so an error names the field and the remedy.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -6,18 +6,22 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A body that can't be used; answered as 422.
+/// An invalid body, answered with 422.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Refused {
     message: String,
 }
 
 impl Refused {
-    /// The field, and what is to be done about it.
-    pub fn new(field: &str, problem: &str) -> Self {
+    /// The error of a field. `problem` says what is wrong and what to give instead.
+    pub fn new(Field(field): Field, problem: &str) -> Self {
         Self { message: format!("{field}: {problem}") }
     }
 }
+
+/// The name of a body's field.
+#[derive(Clone, Copy)]
+pub(crate) struct Field<'a>(pub &'a str);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
@@ -25,16 +29,16 @@ impl IntoResponse for Refused {
     }
 }
 
-/// Reads a body.
+/// Parses a body.
 ///
 /// # Errors
-/// It is no JSON, or does not fit.
+/// The body is not JSON, or does not fit `T`.
 pub(crate) fn read<T: DeserializeOwned>(body: &str) -> Result<T, Refused> {
     let mut reader = serde_json::Deserializer::from_str(body);
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let field = error.path().to_string();
-        Refused::new(if field == "." { "body" } else { &field }, &error.into_inner().to_string())
+        Refused::new(Field(if field == "." { "body" } else { &field }), &error.into_inner().to_string())
     })?;
-    reader.end().map_err(|error| Refused::new("body", &error.to_string()))?;
+    reader.end().map_err(|error| Refused::new(Field("body"), &error.to_string()))?;
     Ok(read)
 }

@@ -1,4 +1,4 @@
-//! A DynamoDB outside this process: AWS itself, or whatever else speaks its language, such as the vendor's DynamoDB Local.
+//! A DynamoDB outside this process: AWS, or another server with its API, such as DynamoDB Local.
 
 use std::time::Duration;
 
@@ -12,39 +12,42 @@ use url::{Host, Url};
 
 use crate::sdk;
 
-/// The time that an endpoint which is not AWS has for a call. Programs for developers start cold, and collect garbage.
+/// Time limits for a call of an endpoint other than AWS. Such servers may start slowly, and pause to collect garbage.
 const PATIENT: Call = Call { attempt: Duration::from_secs(30), all: Duration::from_mins(1), attempts: 4 };
 
 /// The URL of a DynamoDB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint(Url);
 
-/// Why there is no DynamoDB at a URL.
+/// The error of an invalid URL of a DynamoDB.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidEndpoint {
-    /// It is no URL.
+    /// The text is no URL, or has a part that an endpoint can't have.
     #[error("`{url}` is not the URL of a DynamoDB: {problem}; write it as http://HOST:PORT or https://HOST")]
     Url {
-        /// What was given.
+        /// The text.
         url: String,
-        /// What is wrong with it.
+        /// The fault.
         problem: &'static str,
     },
-    /// It is a URL with TLS, and there is no certificate of an authority to trust.
+    /// The URL has TLS, and this machine has no root certificates.
     #[error(
         "no certificate authority is known that could vouch for {url}: install the system's, or name a file with \
          certificates in SSL_CERT_FILE{}", problem.as_deref().map(|problem| format!(" ({problem})")).unwrap_or_default()
     )]
     NobodyToTrust {
-        /// What was given.
+        /// The URL.
         url: String,
-        /// What went wrong while they were looked for.
+        /// The error of the search for root certificates.
         problem: Option<String>,
     },
 }
 
 impl Endpoint {
-    /// Reads a URL.
+    /// Parses a URL.
+    ///
+    /// # Errors
+    /// The text is no URL, has another scheme than `http` or `https`, or has a user or a query.
     pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
         let invalid = |problem| InvalidEndpoint::Url { url: text.to_owned(), problem };
         let url = Url::parse(text).map_err(|_| invalid("it cannot be read"))?;
@@ -55,7 +58,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether AWS itself is there.
+    /// Returns true for an endpoint of AWS.
     pub fn is_aws(&self) -> bool {
         self.aws_region().is_some()
     }
@@ -67,13 +70,14 @@ impl Endpoint {
         rest.strip_prefix("dynamodb.").or_else(|| rest.strip_prefix("dynamodb-fips."))
     }
 
-    /// What clients of it start from.
+    /// The configuration of clients of this endpoint.
     ///
-    /// AWS gets the credentials that the SDK finds, and the time that the functions give it. Others check no credentials: they
-    /// get those of the environment's variables, as some keep a table for each access key, or any; and they get more time.
+    /// Clients of AWS have the credentials that the SDK finds, and the time limits of the functions. Other endpoints don't
+    /// check credentials, but some keep a table for each access key: their clients have the credentials of the environment's
+    /// variables, or made-up ones, and longer time limits.
     ///
     /// # Errors
-    /// It has TLS, and there is no certificate authority to trust.
+    /// The URL has TLS, and this machine has no root certificates.
     pub async fn config(&self) -> Result<SdkConfig, InvalidEndpoint> {
         if self.0.scheme() == "https" {
             self.check_trust()?;
@@ -94,7 +98,7 @@ impl Endpoint {
         Ok(loader.load().await)
     }
 
-    /// The SDK's client takes for granted that there is an authority to trust.
+    /// Makes sure that there are root certificates. The SDK's client panics without any.
     fn check_trust(&self) -> Result<(), InvalidEndpoint> {
         let found = rustls_native_certs::load_native_certs();
         if found.certs.is_empty() {

@@ -1,4 +1,4 @@
-//! The embedded DynamoDB: an engine behind an HTTP port, which can be stopped and started again with its data.
+//! The embedded DynamoDB: an engine with an HTTP port, which can be stopped and started again with its data.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
-/// Where the engine keeps its data.
+/// The storage of the engine's data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Storage {
-    /// In memory: the fastest, but a stream slows it down with every write, so it is for tables without one.
+    /// Memory. The fastest, but a stream makes every write slower than the one before, so it is for tables without a stream.
     Memory,
-    /// In a file that goes when the engine goes.
+    /// A file that is deleted when the engine stops.
     #[default]
     Temporary,
-    /// In a file that stays.
+    /// A file that stays.
     File(PathBuf),
 }
 
-/// The engine could not be started.
+/// The error of an engine that could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The data can't be used.
@@ -32,7 +32,7 @@ pub enum EngineError {
     Open {
         /// The file.
         path: Option<PathBuf>,
-        /// What's wrong with it.
+        /// The error of the engine or the file system.
         problem: String,
     },
     /// The address can't be listened on.
@@ -40,19 +40,20 @@ pub enum EngineError {
     Listen {
         /// The address.
         address: String,
-        /// Why not.
+        /// The error of the socket.
         source: std::io::Error,
     },
 }
 
-/// How long requests that are under way may take to end when the engine stops.
+/// Time limit for the requests under way when the engine stops.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a stream keeps its records.
+/// Retention of a stream's records, as in DynamoDB.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html>
 const STREAM_LIFE: Duration = Duration::from_hours(24);
-/// How often items whose time is over are removed.
+/// The interval at which expired items are removed.
 const SWEEP: Duration = Duration::from_mins(1);
 
-/// A running engine, or one that has been stopped and can be started again. When it is dropped, it ends.
+/// An engine that is running, or stopped and ready to be started again. It ends when it is dropped.
 pub struct Engine {
     database: Database,
     address: SocketAddr,
@@ -66,7 +67,7 @@ struct Serving {
     task: Task,
 }
 
-/// A task that ends when its owner does.
+/// A task that is aborted when it is dropped.
 struct Task(JoinHandle<()>);
 
 impl Drop for Task {
@@ -79,7 +80,7 @@ impl Engine {
     /// Starts an engine that listens on `host:port`; port 0 picks a free one.
     ///
     /// # Errors
-    /// When the data can't be opened or the address can't be listened on.
+    /// The data can't be opened, or the address can't be listened on.
     pub async fn start(address: &str, storage: &Storage) -> Result<Self, EngineError> {
         let (database, temporary) = open(storage)?;
         let listener = listen(address).await?;
@@ -95,13 +96,13 @@ impl Engine {
         format!("http://{}", self.address)
     }
 
-    /// The engine itself, past HTTP: for seeding many items at once.
+    /// The engine's database, to write many items at once without HTTP.
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.database
     }
 
-    /// Stops listening, lets the requests that are under way end, and keeps the data.
+    /// Stops listening and waits for the requests under way. The data is kept.
     pub async fn stop(&self) {
         if let Some(Serving { stop, mut task }) = self.serving.lock().await.take() {
             let _ = stop.send(());
@@ -111,10 +112,10 @@ impl Engine {
         }
     }
 
-    /// Starts again on the same port, with the same data. An engine that runs goes on running.
+    /// Starts a stopped engine again on the same port with the same data. Does nothing for a running one.
     ///
     /// # Errors
-    /// When somebody else listens there by now.
+    /// Another program listens on the port.
     pub async fn restart(&self) -> Result<(), EngineError> {
         let mut serving = self.serving.lock().await;
         if serving.is_none() {
@@ -124,7 +125,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes the items whose time is over, now and then, for ever: in the cloud DynamoDB does this by itself.
+    /// Removes expired items every [`SWEEP`], and never returns. In the cloud, DynamoDB does this by itself.
     pub(crate) fn expiry(&self) -> impl Future<Output = ()> + Send + 'static {
         let database = self.database.clone();
         async move {
@@ -156,7 +157,7 @@ fn open(storage: &Storage) -> Result<(Database, Option<TempDir>), EngineError> {
             let folder = TempDir::with_prefix("consent-").map_err(|error| failed(None, &error))?;
             let path = folder.path().join("dynamodb.sqlite");
             let database = open_file(&path).map_err(|error| failed(Some(&path), &error))?;
-            // Nobody will read this file after a crash, so no write has to wait for the disk.
+            // The file is deleted in the end, so no write has to wait for the disk.
             database.enable_bulk_loading().map_err(|error| failed(Some(&path), &error))?;
             Ok((database, Some(folder)))
         }
@@ -170,8 +171,8 @@ fn open_file(path: &Path) -> Result<Database, Box<dyn std::error::Error>> {
     Ok(database)
 }
 
-/// The engine has no index on its stream's records, so that every write would take longer than the one before; and it
-/// never forgets one, where DynamoDB forgets after a day.
+/// Adds an index on the stream's records, and deletes those older than [`STREAM_LIFE`]. The engine has no such index, so each
+/// write would take longer than the one before, and it never deletes a record.
 fn tend_stream(path: &Path) -> Result<(), rusqlite::Error> {
     let connection = Connection::open(path)?;
     connection.execute_batch(

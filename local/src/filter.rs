@@ -1,13 +1,16 @@
-//! Lambda's event filter patterns, as far as a stream's filter needs them. What this page does not know is refused when
-//! the template is read: a filter that is half understood would bring the function other records than in the cloud.
+//! Lambda's event filter patterns, as far as the table's stream needs them.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html>
+//!
+//! An unknown operator is an error when the template is read. To ignore it would send the function other records than in the
+//! cloud.
 
 use serde_json::{Map, Value};
 
-/// The filters of an event source: a record passes when any of them matches, or when there are none.
+/// The filters of an event source. A record passes if one of them matches, or if there are none.
 #[derive(Clone, Debug, Default)]
 pub struct Filters(Vec<Pattern>);
 
-/// A pattern that this page does not understand, and why.
+/// The error of a malformed pattern, or of one with an unknown operator.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the filter pattern at `{at}` cannot be used: {problem}")]
 pub struct InvalidPattern {
@@ -15,14 +18,14 @@ pub struct InvalidPattern {
     problem: String,
 }
 
-/// Every field has to match.
+/// The fields of a pattern. Each of them has to match.
 #[derive(Clone, Debug)]
 struct Pattern(Vec<(String, Field)>);
 
 #[derive(Clone, Debug)]
 enum Field {
     Nested(Pattern),
-    /// One of the tests has to pass.
+    /// The tests of a field, one of which has to pass.
     Leaf(Vec<Test>),
 }
 
@@ -36,20 +39,20 @@ enum Test {
 }
 
 impl Filters {
-    /// Reads the patterns, each a JSON text.
+    /// Parses the patterns, each of which is JSON.
     ///
     /// # Errors
-    /// When a pattern is malformed, or asks for something that is not known here.
+    /// A pattern is malformed, or has an unknown operator.
     pub fn parse<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidPattern> {
         let parsed = patterns.into_iter().map(|text| match serde_json::from_str(text) {
-            Ok(Value::Object(fields)) => Pattern::parse(&fields, ""),
-            Ok(_) => Err(refusal("", "it is not an object")),
-            Err(error) => Err(refusal("", &format!("it is not JSON: {error}"))),
+            Ok(Value::Object(fields)) => Pattern::parse(&fields, &Location::default()),
+            Ok(_) => Err(Location::default().error("it is not an object")),
+            Err(error) => Err(Location::default().error(format!("it is not JSON: {error}"))),
         });
         parsed.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether the record reaches the function.
+    /// Returns true if the function gets the record.
     #[must_use]
     pub fn pass(&self, record: &Value) -> bool {
         self.0.is_empty() || self.0.iter().any(|pattern| pattern.matches(Some(record)))
@@ -57,22 +60,22 @@ impl Filters {
 }
 
 impl Pattern {
-    fn parse(fields: &Map<String, Value>, at: &str) -> Result<Self, InvalidPattern> {
+    fn parse(fields: &Map<String, Value>, at: &Location) -> Result<Self, InvalidPattern> {
         if fields.is_empty() {
-            return Err(refusal(at, "an empty object"));
+            return Err(at.error("an empty object"));
         }
         let parsed = fields.iter().map(|(name, value)| {
-            let at = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+            let at = at.field(name);
             if name.starts_with('$') {
-                return Err(refusal(&at, "operators on fields are not known here"));
+                return Err(at.error("operators on fields are not known here"));
             }
             let field = match value {
                 Value::Object(inner) => Field::Nested(Self::parse(inner, &at)?),
-                Value::Array(tests) if tests.is_empty() => return Err(refusal(&at, "an empty list matches nothing")),
+                Value::Array(tests) if tests.is_empty() => return Err(at.error("an empty list matches nothing")),
                 Value::Array(tests) => {
                     Field::Leaf(tests.iter().map(|test| Test::parse(test, &at)).collect::<Result<_, _>>()?)
                 }
-                _ => return Err(refusal(&at, "a value has to stand in a list")),
+                _ => return Err(at.error("a value has to stand in a list")),
             };
             Ok((name.clone(), field))
         });
@@ -91,15 +94,15 @@ impl Pattern {
 }
 
 impl Test {
-    fn parse(written: &Value, at: &str) -> Result<Self, InvalidPattern> {
+    fn parse(written: &Value, at: &Location) -> Result<Self, InvalidPattern> {
         let operator = match written {
             Value::Object(operator) => operator,
-            Value::Array(_) => return Err(refusal(at, "a list in a list")),
+            Value::Array(_) => return Err(at.error("a list in a list")),
             literal => return Ok(Self::Exactly(literal.clone())),
         };
         let mut entries = operator.iter();
         let (Some((name, operand)), None) = (entries.next(), entries.next()) else {
-            return Err(refusal(at, "a test has one operator"));
+            return Err(at.error("a test has one operator"));
         };
         match (name.as_str(), operand) {
             ("prefix", Value::String(text)) => Ok(Self::Prefix(text.clone())),
@@ -110,13 +113,13 @@ impl Test {
             }
             ("anything-but", value) if is_literal(value) => Ok(Self::AnythingBut(vec![value.clone()])),
             ("numeric", _) => {
-                Err(refusal(at, "the numbers of a stream's records are text, which `numeric` never matches"))
+                Err(at.error("the numbers of a stream's records are text, which `numeric` never matches"))
             }
-            _ => Err(refusal(at, &format!("`{name}` is not known here, or not with this operand"))),
+            _ => Err(at.error(format!("`{name}` is not known here, or not with this operand"))),
         }
     }
 
-    /// A list passes when one of its elements does.
+    /// Returns true if the value passes the test. A list passes if one of its elements does.
     fn passes(&self, value: Option<&Value>) -> bool {
         match (self, value) {
             (Self::Exists(wanted), value) => value.is_some_and(|value| !value.is_object()) == *wanted,
@@ -134,8 +137,19 @@ fn is_literal(value: &Value) -> bool {
     value.is_string() || value.is_number()
 }
 
-fn refusal(at: &str, problem: &str) -> InvalidPattern {
-    InvalidPattern { at: if at.is_empty() { ".".to_owned() } else { at.to_owned() }, problem: problem.to_owned() }
+/// A location in a pattern: the names of the fields from its root, joined by dots. Empty for the root.
+#[derive(Clone, Debug, Default)]
+struct Location(String);
+
+impl Location {
+    fn field(&self, name: &str) -> Self {
+        Self(if self.0.is_empty() { name.to_owned() } else { format!("{}.{name}", self.0) })
+    }
+
+    fn error(&self, problem: impl Into<String>) -> InvalidPattern {
+        let at = if self.0.is_empty() { ".".to_owned() } else { self.0.clone() };
+        InvalidPattern { at, problem: problem.into() }
+    }
 }
 
 #[cfg(test)]

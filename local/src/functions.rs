@@ -1,4 +1,4 @@
-//! The five functions, made as their own `main` makes them, with this process's endpoints in place of the environment's.
+//! The five functions, built as their own `main` builds them, with the endpoints of this process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::sdk;
 use crate::secrets::SECRET_ID;
 use crate::token::TENANT_CLAIM;
 
-/// The five functions, by what calls them.
+/// The five functions: those behind the HTTP API, and those that take events.
 pub(crate) struct Functions {
     /// Behind the HTTP API, by name.
     pub http: BTreeMap<String, Router>,
@@ -29,7 +29,8 @@ pub(crate) struct Functions {
 }
 
 impl Functions {
-    /// Over the table and the bucket; secrets and Graph API are at this process's own address.
+    /// Builds the functions. `api` is the address of this process, where the stand-ins of Secrets Manager and the Graph API
+    /// listen.
     pub fn new(
         dynamodb: &aws_sdk_dynamodb::Client,
         objects: &aws_sdk_s3::Client,
@@ -38,7 +39,7 @@ impl Functions {
         ignored_channels: &BTreeSet<ChannelId>,
         clock: &Clock,
     ) -> Self {
-        // To each its own, as in the cloud: none sees what another remembers.
+        // Each function has a store of its own, as in the cloud, so that none uses the cache of another.
         let store = || Store::new(dynamodb.clone(), crate::TABLE);
         let clock = clock.clone();
         let manager = sdk::secrets_manager(config, &format!("http://{api}/local/secrets"));
@@ -60,7 +61,7 @@ impl Functions {
         let campaigns = Store::new(sdk::for_campaigns(dynamodb), crate::TABLE);
         let filter = Arc::new(CampaignFilter::new(campaigns, Objects::new(objects.clone())));
         let store = store();
-        // Started by its first event: an HTTPS client takes its time, and a test without confirmations needs none.
+        // Built on the first event: an HTTPS client is slow to build, and most tests send no confirmation.
         let confirmation = Arc::new(LazyLock::new(move || {
             let graph =
                 confirmation::Graph::new(GraphAddress { url: &format!("http://{api}/graph"), version: GRAPH_VERSION });

@@ -1,5 +1,6 @@
-//! API Gateway's HTTP API in small: finds the route, checks token and scopes, and hands the function the same payload
-//! (format 2.0) that it gets in the cloud. What it refuses, it refuses in API Gateway's words.
+//! Stands in for API Gateway's HTTP API: finds the route, checks token and scopes, and invokes the function with the same
+//! payload (format 2.0) as in the cloud. Refusals have API Gateway's statuses and messages.
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api.html>
 
 mod cors;
 mod event;
@@ -25,9 +26,10 @@ use crate::token::{Claims, Tokens};
 pub use cors::Cors;
 use event::Reached;
 
-/// The largest body that API Gateway takes.
+/// Maximum size of a body at API Gateway, in bytes.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
-/// The most that API Gateway takes of request line and headers together.
+/// Maximum size of the request line and the headers together at API Gateway, in bytes.
 const HEAD_LIMIT: usize = 10_240;
 
 /// The HTTP API in front of the functions. Clones are the same gateway.
@@ -42,7 +44,7 @@ struct Behind {
     clock: Clock,
 }
 
-/// A route leads to a function that isn't there.
+/// The error of a route that leads to an unknown function.
 #[derive(Debug, thiserror::Error)]
 #[error("the route `{route}` leads to `{function}`, which is no function behind the HTTP API")]
 pub struct UnknownFunction {
@@ -50,7 +52,7 @@ pub struct UnknownFunction {
     function: String,
 }
 
-/// What API Gateway answers by itself.
+/// The refusals that API Gateway answers without invoking a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
     BadRequest,
@@ -63,11 +65,11 @@ enum Refusal {
 }
 
 impl Gateway {
-    /// A gateway with the template's routes before the functions' routers, which go by the functions' names. Without `cors`, no
-    /// page of another origin may call.
+    /// A gateway with these routes. `functions` has the router of each function under its name. Without `cors`, no page of
+    /// another origin may call.
     ///
     /// # Errors
-    /// When a route leads to none of them.
+    /// A route leads to a function without a router.
     pub fn new(
         routes: Routes,
         functions: BTreeMap<String, Router>,
@@ -114,15 +116,14 @@ impl Gateway {
         self.hand_over(&taken.route.function, event).await
     }
 
-    /// Hands an event (payload format 2.0) to a function as it stands, past routes, tokens and scopes.
+    /// Invokes a function with an event (payload format 2.0), without looking at routes, tokens and scopes.
     pub async fn deliver(&self, function: &str, event: String) -> Response {
         self.hand_over(function, event).await.unwrap_or_else(Refusal::into_response)
     }
 
     async fn hand_over(&self, function: &str, event: String) -> Result<Response, Refusal> {
         let router = self.0.functions.get(function).cloned().ok_or(Refusal::NotFound)?;
-        // In a task of its own: a caller who hangs up doesn't stop a function half-way, and one that panics takes nobody
-        // with it.
+        // In a task of its own: the function goes on if the caller hangs up, and its panic stops nothing else.
         let answer = tokio::spawn(async move {
             let request = lambda_http::request::from_str(&event).map_err(|_| Refusal::BadRequest)?;
             router.oneshot(request.map(into_body)).await.map_err(|never| match never {})

@@ -1,6 +1,7 @@
-//! The stand-in for WhatsApp's Graph API: takes the messages that the system sends, keeps them for `GET /local/outbox`,
-//! and sends their statuses back. `PUT /local/graph` tells it to fail, to be slow, to lose its answers, or to be behind a
-//! gateway that is down.
+//! The stand-in for WhatsApp's Graph API: accepts the system's messages, keeps them for `GET /local/outbox`, and sends their
+//! statuses to the webhook. `PUT /local/graph` makes it fail, answer slowly, lose answers, or answer as a gateway that is
+//! down.
+//! <https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages>
 
 mod answer;
 mod orders;
@@ -26,7 +27,7 @@ use status::{Receipt, Report, Statuses};
 /// The version of the Graph API that the local run speaks.
 pub const GRAPH_VERSION: &str = "v25.0";
 
-/// The messages sent so far, and what becomes of the next ones. Clones share them.
+/// The messages sent so far, and the orders for the next ones. Clones share both.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     sent: watch::Sender<Vec<Sent>>,
@@ -49,13 +50,13 @@ impl Graph {
         bodies(&self.sent.borrow())
     }
 
-    /// The channels that these messages came from.
+    /// The channels that sent the accepted messages, oldest first.
     #[must_use]
     pub fn channels(&self) -> Vec<String> {
         self.sent.borrow().iter().map(|sent| sent.channel.clone()).collect()
     }
 
-    /// The HTTP statuses of the answers to all messages, refused ones included, oldest first. One that was lost counts as well.
+    /// The HTTP statuses of the answers to all messages, oldest first, including refusals and lost answers.
     #[must_use]
     pub fn answers(&self) -> Vec<u16> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -66,27 +67,28 @@ impl Graph {
         self.orders().add(codes.into_iter().map(Fate::Refused));
     }
 
-    /// Has a gateway answer the next messages, one with a page of each of these HTTP statuses. They get no further.
+    /// Answers the next messages as a gateway does, with an HTML page and one of these HTTP statuses each. The messages are
+    /// not accepted.
     pub fn answer_with_pages(&self, statuses: impl IntoIterator<Item = u16>) {
         self.orders().add(statuses.into_iter().map(Fate::Page));
     }
 
-    /// Accepts the next messages, so many of them, and hangs up without an answer.
+    /// Accepts the next `count` messages, and hangs up without an answer.
     pub fn lose_answers(&self, count: usize) {
         self.orders().add(std::iter::repeat_n(Fate::AnswerLost, count));
     }
 
-    /// Takes so long for every answer from now on. The message itself is taken at once.
+    /// Delays every answer from now on. The message itself is accepted at once.
     pub fn slow_down(&self, slowness: Duration) {
         self.orders().slowness = slowness;
     }
 
-    /// Whether accepted messages have their statuses sent back from now on.
+    /// Switches the statuses of accepted messages on or off.
     pub fn send_statuses(&self, wanted: bool) {
         self.orders().statuses = wanted;
     }
 
-    /// Waits until so many messages have been accepted; then all of them, oldest first.
+    /// Waits until `count` messages were accepted. Returns all of them, oldest first.
     pub async fn sent(&self, count: usize) -> Vec<Value> {
         let mut sent = self.sent.subscribe();
         match sent.wait_for(|sent| sent.len() >= count).await {
@@ -95,7 +97,7 @@ impl Graph {
         }
     }
 
-    /// Waits until the webhook has had the statuses of all messages accepted so far.
+    /// Waits until the webhook got the statuses of all messages accepted so far.
     pub async fn statuses_delivered(&self) {
         self.statuses.delivered().await;
     }
@@ -110,12 +112,12 @@ impl Graph {
             .with_state(self.clone())
     }
 
-    /// Delivers statuses through the gateway, for ever.
+    /// Delivers statuses through the gateway, and never returns.
     pub(crate) fn deliver_statuses(&self, gateway: Gateway, clock: Clock) -> impl Future<Output = ()> + use<> {
         self.statuses.clone().run(gateway, clock)
     }
 
-    /// Keeps a message; what has to go with its answer so that its statuses follow.
+    /// Keeps a message. Returns the receipt to attach to its answer, if statuses are to follow.
     fn keep(&self, channel: String, body: Value, accepted: &Accepted) -> Option<Arc<Receipt>> {
         let wanted = self.orders().statuses;
         let receipt = wanted.then(|| Arc::new(self.statuses.owed(Report::new(&channel, &body, accepted))));
@@ -140,7 +142,7 @@ async fn outbox(State(graph): State<Graph>) -> Json<Vec<Value>> {
     Json(graph.outbox())
 }
 
-/// Changes what is named, in place of what was ordered before; how everything stands then.
+/// `PUT /local/graph`: replaces the orders that the body names. Returns all orders.
 async fn order(State(graph): State<Graph>, body: String) -> Response {
     let changes = match Changes::read(&body) {
         Ok(changes) => changes,
@@ -197,11 +199,11 @@ async fn messages(
         tokio::time::sleep(slowness).await;
     }
     match kept {
-        // The server has no other way to hang up from within. Nothing is printed.
+        // A panic is the only way to hang up from within a handler. Nothing is printed.
         Ok(_) if fate == Some(Fate::AnswerLost) => std::panic::resume_unwind(Box::new("the answer is lost")),
         Ok((accepted, receipt)) => {
             let mut response = Json(accepted).into_response();
-            // The server drops it as it writes the answer, and so does whoever hangs up before.
+            // The receipt is dropped when the answer is written, or when the caller hangs up before.
             response.extensions_mut().insert(receipt);
             response
         }

@@ -1,5 +1,5 @@
-//! Lambda's Invoke call for the functions that take events, as `aws lambda invoke`, state machines and every other Lambda
-//! client make it.
+//! Lambda's Invoke call for the functions that take events, as `aws lambda invoke` and state machines make it.
+//! <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -18,17 +18,18 @@ use serde_json::value::RawValue;
 use tracing::{error, warn};
 use uuid::Uuid;
 
-/// The largest event that Lambda takes.
+/// Maximum size of an event at Lambda, in bytes.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 const EVENT_LIMIT: usize = 6 * 1024 * 1024;
 
-/// The largest answer that Lambda passes on.
+/// Maximum size of an answer at Lambda, in bytes.
 const ANSWER_LIMIT: usize = EVENT_LIMIT + 100;
 
-/// Bytes of an event that are read before it is refused for its size: a client that is cut off while it sends would not see
-/// the answer.
+/// Maximum number of bytes of an event that are read. It is above [`EVENT_LIMIT`], since a client that is cut off while it
+/// sends would not read the refusal.
 const READ_LIMIT: usize = 4 * EVENT_LIMIT;
 
-/// What a function makes of an event: JSON, or an error with a type.
+/// A function's answer to an event: JSON, or an error with a type.
 pub type Outcome = Result<String, Diagnostic>;
 
 type Handler = Arc<dyn Fn(Box<RawValue>) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync>;
@@ -55,16 +56,16 @@ impl EventFunctions {
         self
     }
 
-    /// Whether there is a function of that name.
+    /// Returns true if there is a function of that name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// Hands the event to the function and waits for its answer; `None` where there is no such function.
+    /// Invokes a function and waits for its answer. None if there is no such function.
     pub async fn invoke(&self, name: &str, event: Box<RawValue>) -> Option<Outcome> {
         let handler = self.0.get(name)?;
-        // In a task of its own, so that a caller who hangs up doesn't stop it half-way, and a panic stays inside.
+        // In a task of its own: the function goes on if the caller hangs up, and its panic stops nothing else.
         let outcome = tokio::spawn(handler(event)).await.unwrap_or_else(|panic| {
             error!(%panic, function = name, "function died");
             Err(Diagnostic { error_type: "Runtime.ExitError".to_owned(), error_message: panic.to_string() })
@@ -86,7 +87,7 @@ fn written(answer: &impl Serialize) -> Outcome {
         .map_err(|error| Diagnostic { error_type: "Runtime.MarshalError".to_owned(), error_message: error.to_string() })
 }
 
-/// The answer, if it is small enough for Lambda to pass it on.
+/// The answer, or Lambda's error if it is larger than [`ANSWER_LIMIT`].
 fn passed_on(answer: String) -> Outcome {
     if answer.len() <= ANSWER_LIMIT {
         return Ok(answer);
@@ -122,7 +123,7 @@ async fn answer(
     if event.len() > EVENT_LIMIT {
         return Err(Refusal::TooLarge);
     }
-    // Lambda takes no payload for an empty object.
+    // Lambda replaces a missing payload by an empty object.
     let event = if event.is_empty() { b"{}" } else { event };
     let event: Box<RawValue> = serde_json::from_slice(event).map_err(|error| Refusal::NotJson(error.to_string()))?;
     let kind = headers.get("x-amz-invocation-type").map_or("RequestResponse", |kind| kind.to_str().unwrap_or_default());
@@ -132,7 +133,7 @@ async fn answer(
             let (functions, name) = (functions.clone(), name.to_owned());
             tokio::spawn(async move {
                 if let Some(Err(failed)) = functions.invoke(&name, event).await {
-                    warn!(function = name, error_type = failed.error_type, "an event was not handled");
+                    warn!(function = name, error_type = failed.error_type, "asynchronous event failed");
                 }
             });
             Ok(StatusCode::ACCEPTED.into_response())
@@ -156,7 +157,7 @@ fn respond(outcome: Outcome) -> Response {
     }
 }
 
-/// The name in what a caller names a function by: a name or a whole or partial ARN, each with or without a qualifier.
+/// The function's name in a name, or in a whole or partial ARN, each with or without a qualifier.
 fn name(function: &str) -> &str {
     let named = match function.split_once("function:") {
         Some((_, rest)) => rest,
@@ -165,7 +166,7 @@ fn name(function: &str) -> &str {
     named.split(':').next().unwrap_or(named)
 }
 
-/// What Lambda answers by itself.
+/// The refusals that Lambda answers without invoking a function.
 enum Refusal {
     NotFound(String),
     NotJson(String),
@@ -177,7 +178,7 @@ enum Refusal {
 #[serde(rename_all = "PascalCase")]
 struct Failure {
     r#type: &'static str,
-    // The one field that Lambda writes in two ways; clients look for either.
+    // Lambda writes this field in two spellings, and clients read either of them.
     message: String,
     #[serde(rename = "message")]
     lower: String,

@@ -1,7 +1,7 @@
-//! The whole system in one process: an embedded DynamoDB and S3, a small API Gateway, and stand-ins for everything else
-//! that the functions speak to. Table, routes, scopes, stream filter and schedule come from `template.yaml`.
+//! The whole system in one process: an embedded DynamoDB and S3, a small API Gateway, and stand-ins for the other services
+//! that the functions call. Table, routes, scopes, stream filter and schedule come from `template.yaml`.
 //!
-//! [`System`] is the whole; the other modules are its parts.
+//! Start with [`System`]. The other modules are its parts.
 
 mod body;
 mod endpoint;
@@ -28,11 +28,11 @@ mod update;
 pub use endpoint::InvalidEndpoint;
 pub use system::{DynamoDb, Options, System, SystemError};
 
-/// The tenant that a new table has.
+/// The tenant in a new table.
 pub const DEMO_TENANT: &str = "demo";
 /// The tenant's channel: its `phone_number_id`.
 pub const DEMO_CHANNEL: &str = "106540352242922";
-/// The channel's number, as people read it.
+/// The phone number of that channel.
 pub const DEMO_NUMBER: &str = "15550783881";
 /// The bucket for the lists of campaigns.
 pub const BUCKET: &str = "campaigns";

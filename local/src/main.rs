@@ -13,13 +13,13 @@ use tracing_subscriber::EnvFilter;
 #[derive(Parser)]
 #[command(name = "local")]
 struct Flags {
-    /// Where the API listens; port 0 picks a free one
+    /// Address of the API; port 0 picks a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000")]
     api: String,
-    /// Where the embedded DynamoDB listens, or with http:// or https:// another DynamoDB to use in its place
+    /// Address of the embedded DynamoDB, or the URL (http:// or https://) of another DynamoDB to use in its place
     #[arg(long, value_name = "HOST:PORT or URL", default_value = "127.0.0.1:8000")]
     dynamodb: String,
-    /// Where the embedded S3 listens; port 0 picks a free one
+    /// Address of the embedded S3; port 0 picks a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9001")]
     s3: String,
     /// Keep the embedded DynamoDB's data in this file, and the objects of the embedded S3 in a folder beside it
@@ -79,7 +79,7 @@ fn options(flags: Flags) -> Options {
     }
 }
 
-/// Ctrl-C, or the signal that a process manager sends.
+/// Waits for Ctrl-C, or for the signal SIGTERM of a process manager.
 async fn asked_to_stop() -> std::io::Result<()> {
     #[cfg(unix)]
     {

@@ -1,7 +1,7 @@
 //! The embedded S3: objects in a folder of files, behind an HTTP port.
 //!
-//! `s3s` checks signatures, but this one takes any credentials, and none, as the embedded DynamoDB does. So each request is
-//! signed anew on its way in.
+//! This S3 accepts any credentials, or none, as the embedded DynamoDB does. The crate `s3s` checks signatures, so each
+//! request is signed anew before it reaches that crate.
 
 mod signature;
 
@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 use tracing::{error, warn};
 
-/// The embedded S3 could not be started.
+/// The error of an embedded S3 that could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectsError {
     /// The folder can't be used.
@@ -34,7 +34,7 @@ pub enum ObjectsError {
     Folder {
         /// The folder.
         folder: Option<PathBuf>,
-        /// What's wrong with it.
+        /// The error of the file system.
         problem: String,
     },
     /// The address can't be listened on.
@@ -42,14 +42,14 @@ pub enum ObjectsError {
     Listen {
         /// The address.
         address: String,
-        /// Why not.
+        /// The error of the socket.
         source: io::Error,
     },
 }
 
-/// How long requests that are under way may take to end when it stops.
+/// Time limit for the requests under way when the server stops.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The checksums that an answer can carry.
+/// The checksum headers of S3's answers.
 const CHECKSUMS: [HeaderName; 5] = [
     HeaderName::from_static("x-amz-checksum-crc32"),
     HeaderName::from_static("x-amz-checksum-crc32c"),
@@ -58,7 +58,7 @@ const CHECKSUMS: [HeaderName; 5] = [
     HeaderName::from_static("x-amz-checksum-sha256"),
 ];
 
-/// The running S3. When it is dropped, it ends.
+/// The running S3. It stops when it is dropped.
 pub struct Objects {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -69,11 +69,11 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Starts an S3 that listens on `host:port` (port 0 picks a free one), with the bucket ready. Its objects are kept in
-    /// the folder; without one, until it ends.
+    /// Starts an S3 on `host:port` (port 0 picks a free one) that has the bucket. Its objects are kept in the folder; without
+    /// a folder they are deleted when it stops.
     ///
     /// # Errors
-    /// When the folder can't be used or the address can't be listened on.
+    /// The folder can't be used, or the address can't be listened on.
     pub async fn start(address: &str, folder: Option<&Path>, bucket: &str) -> Result<Self, ObjectsError> {
         let failed = |problem: &dyn std::fmt::Display| ObjectsError::Folder {
             folder: folder.map(Path::to_owned),
@@ -107,19 +107,19 @@ impl Objects {
         Ok(Self { address, stop, serving, root, _temporary: temporary })
     }
 
-    /// Its URL. Buckets are the first part of the path.
+    /// The URL of the S3. The first segment of a path is the bucket.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The folder with its objects: one folder a bucket, one file an object.
+    /// The folder with the objects: a folder for each bucket, a file for each object.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.root
     }
 
-    /// Stops listening, lets the requests that are under way end, and keeps the folder that it was given.
+    /// Stops listening and waits for the requests under way. The folder given at the start is kept.
     pub async fn stop(self) {
         let Self { stop, mut serving, .. } = self;
         let _ = stop.send(());
@@ -130,7 +130,7 @@ impl Objects {
     }
 }
 
-/// What requests are answered from.
+/// The state of the request handler.
 #[derive(Clone)]
 struct Served {
     service: S3Service,
@@ -138,8 +138,8 @@ struct Served {
 }
 
 impl Served {
-    /// Whether a request is about a bucket that nobody made, and does not make it. `s3s-fs` would make it by the way as it
-    /// writes an object.
+    /// Returns true if the request's bucket does not exist and the request does not create it. `s3s-fs` itself would create a
+    /// missing bucket when it writes an object.
     fn lacks_bucket(&self, request: &Request) -> bool {
         let (bucket, key) = match request.uri().path().trim_start_matches('/').split_once('/') {
             Some((bucket, key)) => (bucket, key),
@@ -153,14 +153,14 @@ impl Served {
 
 async fn answer(State(served): State<Served>, mut request: Request) -> Response {
     if served.lacks_bucket(&request) {
-        return refusal(StatusCode::NOT_FOUND, "NoSuchBucket", "The specified bucket does not exist.");
+        return refusal(StatusCode::NOT_FOUND, Code("NoSuchBucket"), "The specified bucket does not exist.");
     }
     signature::renew(&mut request);
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let wanted = request.headers().get(header::IF_MATCH).filter(|_| reads).cloned();
     match served.service.oneshot(request).await {
         Ok(response) if wanted.is_some_and(|wanted| is_another(&response, &wanted)) => {
-            refusal(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", "The object is another one by now.")
+            refusal(StatusCode::PRECONDITION_FAILED, Code("PreconditionFailed"), "The object is another one by now.")
         }
         Ok(response) => without_stale_checksums(response.map(Body::new)),
         Err(error) => {
@@ -170,21 +170,25 @@ async fn answer(State(served): State<Served>, mut request: Request) -> Response 
     }
 }
 
-/// An error as S3 writes it. To `HEAD`, the server sends it without its body.
-fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
+/// S3's error code, such as `NoSuchBucket`.
+struct Code(&'static str);
+
+/// An error in S3's form. The server leaves out the body in answers to `HEAD`.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+fn refusal(status: StatusCode, Code(code): Code, message: &str) -> Response {
     let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
     (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
 }
 
-/// `s3s-fs` heeds `If-Match` when it writes, not when it reads.
+/// Returns true if the response's entity tag differs from the wanted one. `s3s-fs` checks `If-Match` only when it writes.
 fn is_another<B>(response: &axum::http::Response<B>, wanted: &HeaderValue) -> bool {
     let tag = |value: &HeaderValue| value.to_str().unwrap_or_default().trim_matches('"').to_owned();
     let found = response.headers().get(header::ETAG).map(tag);
     found.is_some_and(|found| wanted != "*" && found != tag(wanted))
 }
 
-/// Where a multipart upload takes the place of an object, `s3s-fs` keeps the checksums of the old one. A client would
-/// compare them with the new one's bytes.
+/// Removes the checksums of an object from a multipart upload. `s3s-fs` keeps those of the object that it replaced, and a
+/// client would compare them with the new bytes.
 fn without_stale_checksums(mut response: Response) -> Response {
     let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
     if tag.is_some_and(|tag| tag.contains('-')) {

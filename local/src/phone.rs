@@ -1,5 +1,5 @@
-//! A customer's phone: `POST /local/messages` becomes the webhook that Meta would send, signed, and delivered through the
-//! gateway.
+//! A customer's phone: turns `POST /local/messages` into the signed webhook that Meta would send, and delivers it through
+//! the gateway.
 
 mod message;
 
@@ -19,10 +19,10 @@ use serde::Serialize;
 use crate::gateway::Gateway;
 use message::Message;
 
-/// How long a message waits for its own time, at most.
+/// The longest time that a message waits for its own timestamp.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// Plays customers' phones. Clones share the times of the last messages.
+/// The phones of all customers. Clones share the times of the last messages.
 #[derive(Clone)]
 pub struct Phones {
     gateway: Gateway,
@@ -30,7 +30,7 @@ pub struct Phones {
     last: Arc<Mutex<HashMap<String, i64>>>,
 }
 
-/// What became of a message.
+/// The result of delivering a message.
 #[derive(Serialize)]
 struct Delivered {
     /// The webhook's answer.
@@ -52,8 +52,9 @@ impl Phones {
         Router::new().route("/local/messages", post(send)).with_state(self.clone())
     }
 
-    /// The time of a message in seconds: as given, else now, or a second after the sender's last where that is later, so
-    /// that two messages sent one after the other have an order. The sender may go by several ids.
+    /// The timestamp of a message, in seconds since 1970: the given one, or else now. Without a given one it is at least one
+    /// second after the sender's last message, so that two messages in a row have an order. `senders` are all ids of the
+    /// sender.
     fn time_of(&self, senders: &[&str], given: Option<i64>) -> i64 {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let before = senders.iter().filter_map(|sender| last.get(*sender).copied()).max();
@@ -68,7 +69,7 @@ impl Phones {
     async fn deliver(&self, message: Message) -> Delivered {
         let timestamp = self.time_of(&message.senders(), message.timestamp);
         if message.timestamp.is_none() {
-            // A phone sends nothing from the future, and an opt-in never counts later than it is processed.
+            // The timestamp must not be in the future: an opt-in never counts later than it is processed.
             let ahead = Time::from_millis(timestamp * 1000).since(self.clock.now());
             tokio::time::sleep(ahead.min(LONGEST_WAIT)).await;
         }

@@ -1,5 +1,6 @@
-//! The routes of the HTTP API, chosen for a request as API Gateway chooses: the most specific path first, a route of the
-//! request's own method before one for any method, `$default` last.
+//! The routes of the HTTP API, tried in API Gateway's order: the most specific path first, a route for the request's method
+//! before one for any method, `$default` last.
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html>
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -9,25 +10,25 @@ use http::Method;
 /// One route of the HTTP API.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// The function that answers it, for example `contacts`.
+    /// The function behind the route, for example `contacts`.
     pub function: String,
-    /// Who may use it.
+    /// The token that the route asks for.
     pub access: Access,
     path: Path,
-    /// `None` is any method.
+    /// The method. None for any method.
     method: Option<Method>,
 }
 
-/// Who may use a route.
+/// The token that a route asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody.
+    /// No token.
     Open,
-    /// Whoever has a valid token with one of these scopes; any valid token where there are none.
+    /// A valid token with at least one of these scopes, or any valid token if there are no scopes.
     Token(Vec<String>),
 }
 
-/// A path or method that no route can have.
+/// The error of a malformed route.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRoute {
     /// The path is malformed.
@@ -44,20 +45,20 @@ enum Path {
     Default,
 }
 
-/// The kinds stand in the order in which a request tries them.
+/// A segment of a path. The variants are in the order in which they are tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
     Exact(String),
     Parameter(String),
-    /// `{name+}`: all the rest.
+    /// `{name+}`: all segments from here on.
     Greedy(String),
 }
 
 impl Route {
-    /// The route for a path as a template writes it; without a method, or with `ANY`, it is for every method.
+    /// The route for a path in the template. Without a method, or with `ANY`, it is for every method.
     ///
     /// # Errors
-    /// When path or method are malformed.
+    /// The path or the method is malformed.
     pub fn new(function: &str, method: Option<&str>, path: &str, access: Access) -> Result<Self, InvalidRoute> {
         let method = match method {
             None => None,
@@ -83,12 +84,12 @@ impl Route {
         }
     }
 
-    /// Whether `other` would answer the same requests.
+    /// Returns true if both routes answer the same requests.
     fn clashes(&self, other: &Self) -> bool {
         self.method == other.method && self.specificity(other) == Ordering::Equal
     }
 
-    /// `Less` is more specific.
+    /// Compares two routes. `Less` is the more specific one, which is tried first.
     fn specificity(&self, other: &Self) -> Ordering {
         let paths = match (&self.path, &other.path) {
             (Path::Default, Path::Default) => Ordering::Equal,
@@ -186,7 +187,7 @@ impl Segment {
 #[derive(Clone, Debug, Default)]
 pub struct Routes(Vec<Route>);
 
-/// The route that a request takes, and what its path says.
+/// The route of a request, with the parameters of its path.
 #[derive(Debug)]
 pub struct Taken<'a> {
     /// The route.
@@ -196,16 +197,16 @@ pub struct Taken<'a> {
 }
 
 impl Routes {
-    /// Adds a route; one that would answer the very requests of a route that is there already comes back.
+    /// Adds a route.
     ///
     /// # Errors
-    /// The route that is in the way.
+    /// The existing route that answers the same requests.
     pub fn add(&mut self, route: Route) -> Result<(), Route> {
         if let Some(other) = self.0.iter().find(|other| other.clashes(&route)) {
             return Err(other.clone());
         }
-        let place = self.0.partition_point(|other| other.specificity(&route) != Ordering::Greater);
-        self.0.insert(place, route);
+        let index = self.0.partition_point(|other| other.specificity(&route) != Ordering::Greater);
+        self.0.insert(index, route);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Plays the cloud's scheduler: invokes the functions that the template runs by the clock.
+//! Stands in for EventBridge Scheduler: invokes the functions with a schedule in the template.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -10,7 +10,7 @@ use crate::invoke::EventFunctions;
 use crate::template::Schedule;
 use consent::clock::Clock;
 
-/// What the scheduler sends where the template gives no input.
+/// The scheduler's event for a schedule without an input of its own.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct ScheduledEvent {
@@ -25,7 +25,7 @@ struct ScheduledEvent {
     detail: &'static str,
 }
 
-/// Invokes the function whenever its time has come, for ever.
+/// Invokes the function at each tick of its schedule, and never returns.
 pub(crate) async fn run(schedule: Schedule, functions: EventFunctions, clock: Clock) {
     let mut ticks = tokio::time::interval_at(Instant::now() + schedule.every, schedule.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -33,7 +33,7 @@ pub(crate) async fn run(schedule: Schedule, functions: EventFunctions, clock: Cl
         ticks.tick().await;
         let event = event(&schedule, &clock);
         if let Some(Err(failed)) = functions.invoke(&schedule.function, event).await {
-            warn!(function = schedule.function, error_type = failed.error_type, "a scheduled run failed");
+            warn!(function = schedule.function, error_type = failed.error_type, "scheduled run failed");
         }
     }
 }

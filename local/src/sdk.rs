@@ -1,4 +1,4 @@
-//! SDK clients as the functions have them, but pointed at the endpoints of this process.
+//! The functions' SDK clients, for the endpoints of this process.
 
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -9,23 +9,23 @@ use consent::{aws, limits};
 
 use crate::endpoint::Endpoint;
 
-/// For the endpoints of this process.
+/// The configuration for the endpoints of this process.
 pub(crate) async fn local() -> SdkConfig {
     let loader = aws::loader(limits::CALL).region(Region::from_static(crate::REGION));
     loader.http_client(plain_http()).credentials_provider(any_credentials()).load().await
 }
 
-/// For endpoints that check none.
+/// Credentials for endpoints that don't check them.
 pub(crate) fn any_credentials() -> Credentials {
     Credentials::new("local", "local", None, None, "local")
 }
 
-/// For endpoints without TLS: it needs nobody's certificates.
+/// An HTTP client without TLS, which needs no certificates.
 pub(crate) fn plain_http() -> SharedHttpClient {
     Builder::new().build_http()
 }
 
-/// The same client of the table for setting it up: it waits for each answer as long as that takes.
+/// The same client without time limits, for setting up the table.
 pub(crate) fn for_setup(dynamodb: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(limits::CONNECT)
@@ -51,7 +51,7 @@ pub(crate) fn dynamodb(
     aws_sdk_dynamodb::Client::from_conf(builder.build())
 }
 
-/// Streams are at the same address as the table, but for AWS itself, which has a host for them.
+/// The client of the table's stream. Streams have the endpoint of the table, except at AWS, where they have their own.
 pub(crate) fn streams(config: &SdkConfig, endpoint: &str) -> aws_sdk_dynamodbstreams::Client {
     let mut builder = aws_sdk_dynamodbstreams::config::Builder::from(config);
     if !Endpoint::parse(endpoint).is_ok_and(|endpoint| endpoint.is_aws()) {
@@ -60,7 +60,7 @@ pub(crate) fn streams(config: &SdkConfig, endpoint: &str) -> aws_sdk_dynamodbstr
     aws_sdk_dynamodbstreams::Client::from_conf(builder.build())
 }
 
-/// Buckets are the first part of the path: no name leads from a bucket to this machine.
+/// The client of S3. The bucket is the first segment of the path, since host names of buckets don't resolve to this machine.
 pub(crate) fn objects(config: &SdkConfig, endpoint: &str) -> aws_sdk_s3::Client {
     let builder = aws_sdk_s3::config::Builder::from(config).endpoint_url(endpoint).force_path_style(true);
     aws_sdk_s3::Client::from_conf(
@@ -71,7 +71,7 @@ pub(crate) fn objects(config: &SdkConfig, endpoint: &str) -> aws_sdk_s3::Client 
     )
 }
 
-/// The same client of the table, with as long waits as campaigns have.
+/// The same client of the table with the time limits of campaigns.
 pub(crate) fn for_campaigns(dynamodb: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
     let builder = dynamodb.config().to_builder().timeout_config(aws::timeouts(limits::CAMPAIGN_CALL));
     aws_sdk_dynamodb::Client::from_conf(builder.retry_config(aws::retries(limits::CAMPAIGN_CALL)).build())

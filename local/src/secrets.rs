@@ -1,4 +1,5 @@
-//! The stand-in for Secrets Manager: the one call that the functions make of it, `GetSecretValue`, in AWS JSON 1.1.
+//! The stand-in for Secrets Manager: `GetSecretValue`, the only call that the functions make, in AWS JSON 1.1.
+//! <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,11 +14,11 @@ use uuid::Uuid;
 
 /// The id of the secret that every run starts with: `META_SECRET_ID` in `local.env`.
 pub const SECRET_ID: &str = "consent/whatsapp";
-/// What signs webhooks.
+/// The app secret, which signs webhooks.
 pub const APP_SECRET: &str = "local-app-secret";
-/// What Meta's handshake has to present.
+/// The verify token of Meta's handshake.
 pub const VERIFY_TOKEN: &str = "local-verify-token";
-/// What sends through the Graph API.
+/// The access token for the Graph API.
 pub const ACCESS_TOKEN: &str = "local-access-token";
 
 const GET_SECRET_VALUE: &str = "secretsmanager.GetSecretValue";
@@ -34,7 +35,7 @@ struct WhatsApp<'a> {
 }
 
 impl Default for SecretStore {
-    /// With the one secret of the local run.
+    /// The store with the one secret of the local run.
     fn default() -> Self {
         let store = Self(Arc::default());
         let secret = WhatsApp { app_secret: APP_SECRET, verify_token: VERIFY_TOKEN, access_token: ACCESS_TOKEN };
@@ -51,7 +52,7 @@ impl SecretStore {
 
     /// The route `/local/secrets`.
     pub fn router(&self) -> Router {
-        // The SDK ends the path of an endpoint in a slash.
+        // The SDK adds a slash to the path of an endpoint.
         Router::new().route("/local/secrets", post(call)).route("/local/secrets/", post(call)).with_state(self.clone())
     }
 
@@ -86,13 +87,15 @@ struct Failure {
 
 async fn call(State(store): State<SecretStore>, headers: HeaderMap, body: String) -> Response {
     if headers.get("x-amz-target").is_none_or(|target| target != GET_SECRET_VALUE) {
-        return failure("UnknownOperationException", "Only GetSecretValue is played here.");
+        let message = "Only GetSecretValue is played here.";
+        return failure(&Failure { kind: "UnknownOperationException", message });
     }
     let Ok(Wanted { secret_id }) = serde_json::from_str(&body) else {
-        return failure("InvalidParameterException", "SecretId is missing.");
+        return failure(&Failure { kind: "InvalidParameterException", message: "SecretId is missing." });
     };
     let Some(secret_string) = store.get(&secret_id) else {
-        return failure("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
+        let message = "Secrets Manager can't find the specified secret.";
+        return failure(&Failure { kind: "ResourceNotFoundException", message });
     };
     answer(
         StatusCode::OK,
@@ -106,8 +109,8 @@ async fn call(State(store): State<SecretStore>, headers: HeaderMap, body: String
     )
 }
 
-fn failure(kind: &'static str, message: &'static str) -> Response {
-    answer(StatusCode::BAD_REQUEST, &Failure { kind, message })
+fn failure(failure: &Failure) -> Response {
+    answer(StatusCode::BAD_REQUEST, failure)
 }
 
 fn answer(status: StatusCode, body: &impl Serialize) -> Response {

@@ -1,11 +1,15 @@
-//! Plays Lambda's event source mapping: reads the table's stream, all shards of it, and brings the function the records
-//! that its filter lets pass. The position is kept in memory only: a new run reads the stream from its beginning, as far
-//! back as it goes, which a function that may see a record twice has to bear anyway.
+//! Stands in for Lambda's event source mapping: reads all shards of the table's stream and invokes the function with the
+//! records that pass its filter.
+//!
+//! The position is kept in memory only, so each run reads the stream from its beginning. The function may get a record
+//! twice, as in the cloud, where delivery is at least once.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>
 
 mod delivery;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::Client;
@@ -20,11 +24,14 @@ use crate::invoke::EventFunctions;
 use crate::template::StreamSource;
 use delivery::Delivery;
 
-/// How often the stream is read. The embedded engine is asked often, so that a confirmation goes out as soon as in the
-/// cloud; other endpoints allow five reads a second.
+/// The intervals at which the stream is read. The embedded engine is read often, so that a confirmation is sent as soon as in
+/// the cloud. DynamoDB allows five reads a second for each shard:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
+    /// The interval between two reads of a shard that brought no records.
     pub records: Duration,
+    /// The interval between two lists of the shards.
     pub shards: Duration,
 }
 
@@ -33,10 +40,10 @@ impl Pace {
     pub const REMOTE: Self = Self { records: Duration::from_millis(250), shards: Duration::from_secs(10) };
 }
 
-/// How long to leave an endpoint alone that has failed.
+/// The pause after a call that failed.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A table's stream, and who is fed from it.
+/// A table's stream, and the function that gets its records.
 #[derive(Clone)]
 pub(crate) struct Feed {
     pub client: Client,
@@ -44,24 +51,23 @@ pub(crate) struct Feed {
     pub source: StreamSource,
     pub functions: EventFunctions,
     pub pace: Pace,
-    /// How often a read has brought nothing, which a caller can wait for.
+    /// Number of reads that brought no records. Callers can wait for it to grow.
     pub empty_reads: watch::Sender<u64>,
 }
 
 impl Feed {
-    /// Feeds the function, for ever. A shard is begun when the one it came from is done, so that the records of one item
-    /// stay in order.
+    /// Invokes the function with the records, and never returns. A shard is read after its parent, so that the records of an
+    /// item stay in order.
     pub async fn run(self) {
-        let mut begun = BTreeSet::new();
-        let mut done = BTreeSet::new();
+        let mut progress = Progress::default();
         let mut readers = JoinSet::new();
         let mut trouble = Trouble::default();
         loop {
             match self.shards().await {
                 Ok(shards) => {
                     trouble.over("the stream's shards can be listed again");
-                    for id in ready(&shards, &begun, &done) {
-                        begun.insert(id.clone());
+                    for id in progress.ready(&shards) {
+                        progress.begun.insert(id.clone());
                         let feed = self.clone();
                         readers.spawn(async move {
                             feed.read(&id).await;
@@ -73,7 +79,7 @@ impl Feed {
             }
             let pause = if trouble.lasts { PAUSE } else { self.pace.shards };
             tokio::select! {
-                Some(Ok(id)) = readers.join_next() => { done.insert(id); }
+                Some(Ok(id)) = readers.join_next() => { progress.done.insert(id); }
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -152,14 +158,14 @@ impl Feed {
     }
 }
 
-/// Why a read brought nothing.
+/// The error of a read.
 #[derive(Debug)]
 enum Failed {
-    /// The shard has been deleted, with everything in it.
+    /// The shard was deleted.
     Gone,
-    /// The records after the last one read have been deleted.
+    /// The records after the last one read were deleted.
     Trimmed,
-    /// Everything that a new iterator and another try may mend.
+    /// Any other error. A new iterator and another attempt may succeed.
     Other(String),
 }
 
@@ -180,26 +186,37 @@ fn named(shard: Shard) -> Option<(String, Option<String>)> {
     Some((shard.shard_id?, shard.parent_shard_id))
 }
 
-/// The shards to begin with now: those whose parent is read to its end, or is no longer there.
-fn ready(shards: &BTreeMap<String, Option<String>>, begun: &BTreeSet<String>, done: &BTreeSet<String>) -> Vec<String> {
-    let waits = |parent: &String| shards.contains_key(parent) && !done.contains(parent);
-    shards
-        .iter()
-        .filter(|(id, parent)| !begun.contains(*id) && !parent.as_ref().is_some_and(waits))
-        .map(|(id, _)| id.clone())
-        .collect()
+/// The shards that are being read or were read.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The shards whose reading has begun.
+    begun: BTreeSet<String>,
+    /// The shards that were read to their end.
+    done: BTreeSet<String>,
 }
 
-/// A failure that lasts is told once, and its end too.
+impl Progress {
+    /// The shards to begin with: those whose parent was read to its end, or was deleted. `shards` has the parent of each.
+    fn ready(&self, shards: &BTreeMap<String, Option<String>>) -> Vec<String> {
+        let waits = |parent: &String| shards.contains_key(parent) && !self.done.contains(parent);
+        shards
+            .iter()
+            .filter(|(id, parent)| !self.begun.contains(*id) && !parent.as_ref().is_some_and(waits))
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+}
+
+/// A failure, logged when it begins and when it ends.
 #[derive(Default)]
 struct Trouble {
     lasts: bool,
 }
 
 impl Trouble {
-    fn begins(&mut self, what: &str, error: &str) {
+    fn begins(&mut self, what: &str, error: &dyn Display) {
         if !self.lasts {
-            warn!(error, "{what}");
+            warn!(%error, "{what}");
         }
         self.lasts = true;
     }
@@ -227,8 +244,9 @@ mod tests {
             ("b".to_owned(), Some("a".to_owned())),
             ("c".to_owned(), None),
         ]);
-        assert_eq!(ready(&shards, &ids(&[]), &ids(&[])), ["a", "c"]);
-        assert_eq!(ready(&shards, &ids(&["a", "c"]), &ids(&["c"])), [""; 0]);
-        assert_eq!(ready(&shards, &ids(&["a", "c"]), &ids(&["a"])), ["b"]);
+        let ready = |begun: &[&str], done: &[&str]| Progress { begun: ids(begun), done: ids(done) }.ready(&shards);
+        assert_eq!(ready(&[], &[]), ["a", "c"]);
+        assert_eq!(ready(&["a", "c"], &["c"]), [""; 0]);
+        assert_eq!(ready(&["a", "c"], &["a"]), ["b"]);
     }
 }

@@ -1,4 +1,4 @@
-//! All parts together, listening.
+//! The running system: all parts together.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ use crate::template::{Schedule, Template, TemplateError};
 use crate::token::Tokens;
 use crate::{openapi, schedule, sdk};
 
-/// What to start, and where.
+/// The options of a start.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The `host:port` that the API listens on; port 0 picks a free one.
@@ -43,38 +43,38 @@ pub struct Options {
     /// The `host:port` that the embedded S3 listens on; port 0 picks a free one. Where the embedded DynamoDB keeps its data
     /// in a file, the objects are kept beside it.
     pub s3: String,
-    /// Where everything takes the time from.
+    /// The clock of all parts.
     pub clock: Clock,
-    /// The channels that the webhook takes for not ours.
+    /// The channels of other systems, whose updates the webhook drops (`IGNORED_CHANNELS`).
     pub ignored_channels: BTreeSet<ChannelId>,
     /// The origins whose pages may call the API, separated by commas: the template's parameter `DashboardOrigins`.
     pub dashboard_origins: String,
-    /// Whether the table has its stream, and `confirmation` is fed from it.
+    /// True to give the table its stream, which invokes `confirmation`.
     pub stream: bool,
-    /// Whether the template's schedules run by themselves.
+    /// True to run the template's schedules.
     pub schedules: bool,
-    /// Whether the stand-in Graph API sends the statuses of accepted messages back to the webhook by itself.
+    /// True to have the stand-in Graph API send the statuses of accepted messages to the webhook.
     pub statuses: bool,
-    /// See every call that the functions make of the table; may count them, or make them fail.
+    /// Interceptors of every call of the table. They may count calls, or make them fail.
     pub interceptors: Vec<SharedInterceptor>,
 }
 
-/// Which DynamoDB.
+/// The DynamoDB to use.
 #[derive(Clone, Debug)]
 pub enum DynamoDb {
     /// The embedded engine.
     Embedded {
-        /// The `host:port` it listens on; port 0 picks a free one.
+        /// The `host:port` that it listens on; port 0 picks a free one.
         address: String,
-        /// Where it keeps its data.
+        /// The storage of its data.
         storage: Storage,
     },
-    /// Another one, at this URL.
+    /// Another DynamoDB at this URL.
     At(String),
 }
 
 impl Default for Options {
-    /// Free ports, a temporary file, the machine's clock, everything running but statuses.
+    /// Free ports, a temporary file, the machine's clock, and all parts but the statuses.
     fn default() -> Self {
         Self {
             api: "127.0.0.1:0".to_owned(),
@@ -91,19 +91,19 @@ impl Default for Options {
     }
 }
 
-/// The system could not be started.
+/// The error of a system that could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SystemError {
-    /// The template can't be played.
+    /// The template has a part that the local run does not know.
     #[error(transparent)]
     Template(#[from] &'static TemplateError),
-    /// The template can't be played with these parameters.
+    /// The template does not fit these parameters.
     #[error(transparent)]
     Parameters(#[from] TemplateError),
-    /// The template's routes lead to functions that aren't there.
+    /// A route of the template leads to an unknown function.
     #[error(transparent)]
     Route(#[from] UnknownFunction),
-    /// The template feeds a function that takes no events.
+    /// The template has events for a function that takes none.
     #[error("template.yaml has events for `{0}`, which takes none here")]
     Fed(String),
     /// The API's address can't be listened on.
@@ -113,7 +113,7 @@ pub enum SystemError {
     Api {
         /// The address.
         address: String,
-        /// Why not.
+        /// The error of the socket.
         source: std::io::Error,
     },
     /// The embedded DynamoDB did not start.
@@ -122,37 +122,37 @@ pub enum SystemError {
     /// The embedded S3 did not start.
     #[error("{0}; choose {remedy} for the embedded S3", remedy = objects_remedy(.0))]
     Objects(#[from] ObjectsError),
-    /// There can be no DynamoDB at the URL that was given.
+    /// The URL given for the DynamoDB is invalid.
     #[error(transparent)]
     Endpoint(#[from] InvalidEndpoint),
-    /// There is no table to work with.
+    /// The table could not be set up.
     #[error("{source} (the DynamoDB at {url})")]
     Table {
         /// The DynamoDB's URL.
         url: String,
-        /// What's wrong.
+        /// The error.
         source: SetupError,
     },
 }
 
-/// The table could not be set up.
+/// The error of a table that could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// There is no table.
+    /// The table could not be created.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// Its tenant could not be written.
+    /// The demo tenant's channel could not be written.
     #[error("cannot give the tenant its channel: {0}")]
     Tenant(#[from] RegisterError),
 }
 
-/// How long requests that are under way may take to end when the system stops.
+/// Time limit for the requests under way when the system stops.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a start waits in silence for the table.
+/// The interval at which a start logs that it still waits for the table.
 const NOTICE: Duration = Duration::from_secs(5);
 
-/// The running system. When it is dropped, everything in it ends at once.
+/// The running system. When it is dropped, all its parts stop at once.
 pub struct System {
     api: SocketAddr,
     dynamodb_url: String,
@@ -178,10 +178,10 @@ pub struct System {
 }
 
 impl System {
-    /// Starts everything; when it returns, the API answers.
+    /// Starts all parts. The API answers when this returns.
     ///
     /// # Errors
-    /// When an address is taken, the data can't be used, or the template can't be played.
+    /// An address is taken, the data can't be used, or the template has a part that the local run does not know.
     pub async fn start(options: Options) -> Result<Self, SystemError> {
         let template = template(&options)?;
         let listen = |source| SystemError::Api { address: options.api.clone(), source };
@@ -283,13 +283,13 @@ impl System {
         &self.store
     }
 
-    /// The HTTP API, without a connection in between.
+    /// The HTTP API, to be called without a connection.
     #[must_use]
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
     }
 
-    /// Everything that answers at the API's URL, without a connection in between.
+    /// The router of all routes at the API's URL, to be called without a connection.
     pub fn router(&self) -> Router {
         self.router.clone()
     }
@@ -300,7 +300,7 @@ impl System {
         &self.functions
     }
 
-    /// What has been sent to WhatsApp.
+    /// The stand-in Graph API, which keeps the messages sent to WhatsApp.
     #[must_use]
     pub fn graph(&self) -> &Graph {
         &self.graph
@@ -312,13 +312,13 @@ impl System {
         &self.secrets
     }
 
-    /// A dashboard token for a user of the tenant with the scopes, parted by spaces.
+    /// An access token for a dashboard user of the tenant. It is valid for 24 hours.
     #[must_use]
-    pub fn token(&self, tenant: &str, scope: &str) -> String {
-        self.tokens.issue(tenant, scope)
+    pub fn token(&self, tenant: &str, scopes: Scopes) -> String {
+        self.tokens.issue(tenant, scopes)
     }
 
-    /// Runs what the template has scheduled, once and now.
+    /// Runs each of the template's schedules once. Returns the functions' answers.
     pub async fn run_schedules(&self) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         for scheduled in &self.schedules {
@@ -328,16 +328,16 @@ impl System {
         outcomes
     }
 
-    /// Waits until everything that was written before this call has come out of the embedded engine's stream and has been
-    /// handled or given up. Without a stream, this waits for ever.
+    /// Waits until every record written before this call was read from the embedded engine's stream, and handled or given
+    /// up. Never returns without a stream.
     pub async fn stream_drained(&self) {
         let mut reads = self.empty_reads.subscribe();
-        // The first of them may have been under way already.
+        // The first of these two reads may have been under way before this call.
         let enough = *reads.borrow_and_update() + 2;
         let _ = reads.wait_for(|reads| *reads >= enough).await;
     }
 
-    /// Stops everything; requests that are under way may end, and so may the statuses of what was sent.
+    /// Stops all parts, after the requests under way and the statuses of the messages sent so far.
     pub async fn stop(mut self) {
         self.background.shutdown().await;
         let _ = tokio::time::timeout(PATIENCE, self.graph.statuses_delivered()).await;
@@ -414,7 +414,7 @@ impl System {
 }
 
 impl DynamoDb {
-    /// Where the objects are kept that belong to the data: beside it.
+    /// The folder of the objects, beside the data file. None without a data file.
     fn folder(&self) -> Option<PathBuf> {
         let Self::Embedded { storage: Storage::File(file), .. } = self else { return None };
         let mut folder = file.clone().into_os_string();
@@ -423,7 +423,7 @@ impl DynamoDb {
     }
 }
 
-/// The template, with the parameters that there are options for.
+/// The template, with the parameters from the options.
 fn template(options: &Options) -> Result<Template, SystemError> {
     if options.dashboard_origins.is_empty() {
         return Ok(Template::embedded()?.clone());
@@ -432,8 +432,8 @@ fn template(options: &Options) -> Result<Template, SystemError> {
     Ok(Template::with_parameters(&[origins].into())?)
 }
 
-/// Makes the table, or what is missing of it. Each step is done whenever it is missing, since a start may have been broken off
-/// after any of them, and a retry hides who made what.
+/// Creates the table and the demo tenant, as far as they are missing. An earlier start may have ended after any step, so each
+/// step checks for itself.
 async fn set_up(dynamodb: &Client, definition: &TableDefinition, clock: &Clock) -> Result<Table, SetupError> {
     let patient = sdk::for_setup(dynamodb);
     let table = definition.ensure(&patient, crate::TABLE).await?;
@@ -441,7 +441,7 @@ async fn set_up(dynamodb: &Client, definition: &TableDefinition, clock: &Clock) 
     Ok(table)
 }
 
-/// Waits as long as it takes, and says now and then what for.
+/// Waits for the work without a time limit, and logs every [`NOTICE`] that it waits.
 async fn patiently<T>(url: &str, mut work: impl Future<Output = T> + Unpin) -> T {
     loop {
         if let Ok(done) = tokio::time::timeout(NOTICE, &mut work).await {
@@ -451,7 +451,7 @@ async fn patiently<T>(url: &str, mut work: impl Future<Output = T> + Unpin) -> T
     }
 }
 
-/// Gives the demo tenant its channel, where nobody has it.
+/// Registers the demo tenant's channel, unless a tenant has it.
 async fn register_demo(store: &Store, clock: &Clock) -> Result<(), RegisterError> {
     let id = crate::DEMO_CHANNEL.parse().expect("the constant is a channel id");
     let found = store.fresh_channels([&id], clock.now()).await?;

@@ -1,4 +1,4 @@
-//! The one table: what the template says of it, and making it where it is missing.
+//! The one table: its definition in the template, and its creation where it is missing.
 
 use std::time::Duration;
 
@@ -9,27 +9,27 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_sdk_dynamodb::{Client, Error};
 
-/// A table as the template declares it, in the words of the calls that make it.
+/// The definition of a table, in the types of DynamoDB's calls.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableDefinition {
     /// The attributes that are part of a key.
     pub attributes: Vec<AttributeDefinition>,
-    /// Partition and sort key.
+    /// The partition key and the sort key.
     pub keys: Vec<KeySchemaElement>,
-    /// What the stream's records show, where there is a stream.
+    /// The view type of the stream. None for a table without one.
     pub stream: Option<StreamViewType>,
-    /// The attribute that holds the time of expiry.
+    /// The attribute with the time of expiry (TTL).
     pub expiry: Option<String>,
 }
 
 /// A table that is ready for use.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// Its stream.
+    /// The stream of the table. None for a table without one.
     pub stream_arn: Option<String>,
 }
 
-/// Why there is no table to work with.
+/// The error of a table that can't be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// The endpoint refused or did not answer.
@@ -37,27 +37,28 @@ pub enum TableError {
     Call {
         /// The table.
         table: String,
-        /// What the endpoint said.
+        /// The error of the call.
         source: Box<Error>,
     },
-    /// A table of the name is there, but not this one.
+    /// A table of this name exists and has another definition.
     #[error("there is a table `{table}` already, and it {problem}: delete it, or use another endpoint or data file")]
     Other {
         /// The table.
         table: String,
-        /// How it differs.
+        /// The difference.
         problem: &'static str,
     },
 }
 
-/// How often a new table is asked whether it is ready. The cloud takes seconds, the embedded engine none.
+/// The interval at which the status of a new table is read. A table in the cloud takes seconds to become active, one in the
+/// embedded engine none.
 const POLL: Duration = Duration::from_millis(500);
 
 impl TableDefinition {
-    /// Makes the table where it is missing, or completes it, and waits until it can be used.
+    /// Creates the table where it is missing, or completes it, and waits until it is active.
     ///
     /// # Errors
-    /// When the endpoint fails, or has another table of that name.
+    /// The endpoint fails, or has a different table of this name.
     pub async fn ensure(&self, client: &Client, name: &str) -> Result<Table, TableError> {
         let failed = |source: Error| TableError::Call { table: name.to_owned(), source: Box::new(source) };
         match self.create(client, name).await {
@@ -73,7 +74,7 @@ impl TableDefinition {
             return Err(TableError::Other { table: name.to_owned(), problem: "has no stream" });
         }
         if let Some(attribute) = &self.expiry {
-            expire(client, name, attribute).await.map_err(failed)?;
+            enable_expiry(client, TimeToLive { table: name, attribute }).await.map_err(failed)?;
         }
         Ok(Table { stream_arn: table.latest_stream_arn().map(str::to_owned) })
     }
@@ -98,15 +99,22 @@ impl TableDefinition {
     }
 }
 
-/// Has items go when the time is over that is in this attribute, where they don't already.
-async fn expire(client: &Client, name: &str, attribute: &str) -> Result<(), Error> {
-    let described = client.describe_time_to_live().table_name(name).send().await?;
+/// The attribute of a table with the time of expiry of its items, in seconds since 1970.
+struct TimeToLive<'a> {
+    table: &'a str,
+    attribute: &'a str,
+}
+
+/// Enables the expiry of items, unless it is enabled already.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html>
+async fn enable_expiry(client: &Client, TimeToLive { table, attribute }: TimeToLive<'_>) -> Result<(), Error> {
+    let described = client.describe_time_to_live().table_name(table).send().await?;
     let status = described.time_to_live_description.and_then(|expiry| expiry.time_to_live_status);
     if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
         return Ok(());
     }
     let expiry = TimeToLiveSpecification::builder().enabled(true).attribute_name(attribute).build()?;
-    client.update_time_to_live().table_name(name).time_to_live_specification(expiry).send().await?;
+    client.update_time_to_live().table_name(table).time_to_live_specification(expiry).send().await?;
     Ok(())
 }
 
@@ -122,7 +130,7 @@ async fn active(client: &Client, name: &str) -> Result<TableDescription, TableEr
     }
 }
 
-/// What the endpoint said, or what kept it from being asked.
+/// The endpoint's error message, or the innermost cause of a call that did not reach it.
 fn reason(error: &Error) -> String {
     if let Some(message) = error.message() {
         return message.to_owned();
@@ -138,19 +146,27 @@ fn reason(error: &Error) -> String {
     reason
 }
 
-/// A key attribute, of type `S`, `N` or `B`.
-pub(crate) fn attribute(name: &str, kind: &str) -> Option<AttributeDefinition> {
-    let kind = ScalarAttributeType::try_parse(kind).ok()?;
+/// The definition of a key attribute. None for an empty name.
+pub(crate) fn attribute(name: &str, kind: ScalarAttributeType) -> Option<AttributeDefinition> {
     AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().ok()
 }
 
-/// A key element, `HASH` or `RANGE`.
-pub(crate) fn key(name: &str, kind: &str) -> Option<KeySchemaElement> {
-    let kind = KeyType::try_parse(kind).ok()?;
+/// An element of a table's key.
+pub(crate) fn key(name: &str, kind: KeyType) -> Option<KeySchemaElement> {
     KeySchemaElement::builder().attribute_name(name).key_type(kind).build().ok()
 }
 
-/// A view type, `NEW_IMAGE` and the like.
+/// The type of a key attribute: `S`, `N` or `B`.
+pub(crate) fn attribute_type(name: &str) -> Option<ScalarAttributeType> {
+    ScalarAttributeType::try_parse(name).ok()
+}
+
+/// The type of a key element: `HASH` or `RANGE`.
+pub(crate) fn key_type(name: &str) -> Option<KeyType> {
+    KeyType::try_parse(name).ok()
+}
+
+/// A view type of a stream, such as `NEW_IMAGE`.
 pub(crate) fn view(kind: &str) -> Option<StreamViewType> {
     StreamViewType::try_parse(kind).ok()
 }

@@ -1,6 +1,7 @@
-//! What the local run takes from `template.yaml`, so that it can't drift from what is deployed: the table, the routes and
-//! their scopes, CORS, the stream's filter and retries, and the schedule. What this page does not understand is an error at
-//! the start, never ignored; what only matters in the cloud is skipped by name.
+//! The parts of `template.yaml` that the local run uses, so that it can't drift from the deployment: the table, the routes
+//! and their scopes, CORS, the stream's filter and retries, and the schedule.
+//!
+//! An unknown value is an error at the start. Properties that only matter in the cloud are listed by name and skipped.
 
 mod condition;
 pub mod permission;
@@ -28,39 +29,39 @@ const TABLE: &str = "AWS::DynamoDB::Table";
 
 const TEXT: &str = include_str!("../../template.yaml");
 
-/// The parts of a SAM template that a local run plays.
+/// The parts of a SAM template that the local run uses.
 #[derive(Clone, Debug)]
 pub struct Template {
     /// The one table.
     pub table: TableDefinition,
     /// The routes of the one HTTP API.
     pub routes: Routes,
-    /// Which pages of other origins may call the HTTP API; none where nothing is configured.
+    /// The CORS configuration of the HTTP API. None for an API that pages of other origins can't call.
     pub cors: Option<Cors>,
     /// The functions that read the table's stream.
     pub streams: Vec<StreamSource>,
     /// The functions that run by the clock.
     pub schedules: Vec<Schedule>,
-    /// What each function may do with the table. Nothing holds the functions to it here; the tests do.
+    /// The permissions of each function on the table. The local run does not enforce them; the tests check them.
     pub permissions: BTreeMap<String, Vec<Permission>>,
 }
 
-/// A function fed by the table's stream.
+/// An event source: the table's stream, for one function.
 #[derive(Clone, Debug)]
 pub struct StreamSource {
     /// The function, for example `confirmation`.
     pub function: String,
-    /// Which records it wants.
+    /// The filters of the records.
     pub filters: Filters,
-    /// The most records it takes at once.
+    /// Maximum number of records of a batch.
     pub batch: usize,
-    /// How often a batch that failed is tried again; `None` is until it succeeds.
+    /// Maximum number of retries of a batch that failed. None for retries until it succeeds.
     pub retries: Option<u32>,
-    /// The age at which a record is no longer worth delivering; `None` is never.
+    /// Maximum age of a record that is delivered. None for no limit.
     pub age: Option<Duration>,
-    /// Whether a batch that failed is tried again in halves.
+    /// True to split a batch that failed into halves.
     pub bisect: bool,
-    /// Whether its answer names the records that failed.
+    /// True if the function's answer names the records that failed.
     pub partial: bool,
 }
 
@@ -69,16 +70,16 @@ pub struct StreamSource {
 pub struct Schedule {
     /// The function.
     pub function: String,
-    /// How often it runs.
+    /// The interval between two runs.
     pub every: Duration,
-    /// The event it gets, where the template gives one.
+    /// The event as JSON. None for the scheduler's own event.
     pub input: Option<String>,
 }
 
-/// The template is not one that the local run can play.
+/// The error of a template that the local run can't use.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// No YAML.
+    /// The text is not YAML.
     #[error("template.yaml is not YAML: {0}")]
     Yaml(String),
     /// A resource is missing or there are too many.
@@ -86,41 +87,41 @@ pub enum TemplateError {
     Count {
         /// The resource's type.
         kind: &'static str,
-        /// How many there are.
+        /// The number of resources of this type.
         found: usize,
     },
     /// A value is not what the local run expects.
     #[error("template.yaml: {at}: {problem}")]
     Value {
-        /// The place in the template.
+        /// The path to the value in the template.
         at: String,
-        /// What's wrong with it.
+        /// The fault.
         problem: String,
     },
 }
 
 impl Template {
-    /// The repository's own template, as it was when this was compiled.
+    /// The repository's template, as of the compilation.
     ///
     /// # Errors
-    /// When the local run can't play it.
+    /// The template has a part that the local run does not know.
     pub fn embedded() -> Result<&'static Self, &'static TemplateError> {
         static TEMPLATE: OnceLock<Result<Template, TemplateError>> = OnceLock::new();
         TEMPLATE.get_or_init(|| Template::read(TEXT)).as_ref()
     }
 
-    /// The repository's own template, deployed with these parameters in place of their defaults.
+    /// The repository's template with these parameters in place of their defaults.
     ///
     /// # Errors
-    /// When it has no such parameter, or the local run can't play it.
+    /// The template has no such parameter, or has a part that the local run does not know.
     pub fn with_parameters(parameters: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
         Self::read_with(TEXT, parameters)
     }
 
-    /// Reads a template.
+    /// Parses a template.
     ///
     /// # Errors
-    /// When it is no YAML, or the local run can't play it.
+    /// The text is not YAML, or has a part that the local run does not know.
     pub fn read(text: &str) -> Result<Self, TemplateError> {
         Self::read_with(text, &BTreeMap::new())
     }
@@ -153,14 +154,15 @@ impl Template {
                 permissions.map_err(|problem| value_error(&format!("{}.Policies", resource.name), problem));
             template.permissions.insert(name.clone(), permissions?);
             for (id, event) in &function.events {
-                let at = format!("{}.Events.{id}", resource.name);
-                template.add(&name, &at, event, &api)?;
+                let at = &format!("{}.Events.{id}", resource.name);
+                template.add(&FunctionEvent { function: &name, at, event }, &api)?;
             }
         }
         Ok(template)
     }
 
-    fn add(&mut self, function: &str, at: &str, event: &Value, api: &HttpApi) -> Result<(), TemplateError> {
+    fn add(&mut self, function_event: &FunctionEvent, api: &HttpApi) -> Result<(), TemplateError> {
+        let &FunctionEvent { function, at, event } = function_event;
         let error = |problem: String| value_error(at, problem);
         match typed::<Event>(event, at)? {
             Event::HttpApi(event) => {
@@ -185,6 +187,15 @@ impl Template {
     }
 }
 
+/// An event of a function, as it stands in the template.
+struct FunctionEvent<'a> {
+    /// The function, for example `confirmation`.
+    function: &'a str,
+    /// The path to the event in the template.
+    at: &'a str,
+    event: &'a Value,
+}
+
 struct Resource<'a> {
     name: &'a str,
     kind: &'a str,
@@ -197,7 +208,7 @@ impl Resource<'_> {
     }
 }
 
-/// The resources that are always deployed: one under a condition is an option of the cloud.
+/// The resources that are always deployed. Those with a `Condition` are optional, and only used in the cloud.
 fn resources<'a>(document: &'a Value, parameters: &Map<String, Value>) -> Result<Vec<Resource<'a>>, TemplateError> {
     let Some(all) = document.get("Resources").and_then(Value::as_object) else {
         return Err(value_error("Resources", "missing"));
@@ -232,7 +243,7 @@ fn value_error(at: &str, problem: impl Into<String>) -> TemplateError {
     TemplateError::Value { at: at.to_owned(), problem: problem.into() }
 }
 
-/// The parameters' defaults: what a deployment without overrides uses.
+/// The defaults of the parameters.
 fn defaults(document: &Value) -> Map<String, Value> {
     let parameters = document.get("Parameters").and_then(Value::as_object);
     let defaults = parameters
@@ -242,7 +253,7 @@ fn defaults(document: &Value) -> Map<String, Value> {
     defaults.collect()
 }
 
-/// The value with every reference to a parameter replaced by the parameter's default.
+/// The value with each `Ref` to a parameter replaced by the parameter's value.
 fn resolved(value: Value, parameters: &Map<String, Value>) -> Value {
     match value {
         Value::Object(map) => match map.get("Ref").and_then(Value::as_str).and_then(|name| parameters.get(name)) {
@@ -254,7 +265,7 @@ fn resolved(value: Value, parameters: &Map<String, Value>) -> Value {
     }
 }
 
-/// `CampaignFilter` is the function `campaign-filter`.
+/// The name of a resource in kebab case: `CampaignFilter` becomes `campaign-filter`.
 fn kebab(name: &str) -> String {
     let mut kebab = String::new();
     for letter in name.chars() {
@@ -275,8 +286,9 @@ impl HttpApi {
     }
 }
 
-/// Who may use a route is said in three places of a template; this is how they combine.
 impl HttpApi {
+    /// The token that a route asks for. The route's own authorizer goes before the default one, and its own scopes before
+    /// those of the authorizer.
     fn access(&self, auth: Option<&resource::RouteAuth>) -> Result<Access, String> {
         let default = self.auth.as_ref().and_then(|auth| auth.default_authorizer.as_deref());
         let named = auth.and_then(|auth| auth.authorizer.as_deref()).or(default);

@@ -1,5 +1,5 @@
-//! The local run's own issuer of access tokens, in place of Cognito: signs them for whoever asks, and checks them for the
-//! gateway. The key is made anew by each process, so that a token is good for the run that gave it.
+//! Stands in for Cognito: issues access tokens to every caller, and checks them for the gateway. Each process has a random
+//! key, so a token is valid only for the run that issued it.
 //!
 //! A token is a JSON Web Token ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)) signed with HS256, the one algorithm that
 //! this issuer knows: three parts in base64url, joined by dots, of which the third signs the first two.
@@ -26,22 +26,26 @@ const AUDIENCE: &str = "consent-dashboard";
 const LIFE: Duration = Duration::from_hours(24);
 const HEADER: &str = r#"{"typ":"JWT","alg":"HS256"}"#;
 
-/// Issues tokens and checks them.
+/// The issuer of access tokens, which also checks them.
 #[derive(Clone)]
 pub struct Tokens {
     key: Hmac<Sha256>,
 }
 
-/// What a token that holds says.
+/// The scopes of a token, separated by spaces.
+#[derive(Clone, Copy, Debug)]
+pub struct Scopes<'a>(pub &'a str);
+
+/// The claims of a valid token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
     /// All claims, by name.
     pub all: BTreeMap<String, Value>,
-    /// The scopes it carries.
+    /// The scopes in the claim `scope`.
     pub scopes: Vec<String>,
 }
 
-/// The bearer may not pass.
+/// The error of a token that is malformed, expired or not signed with this process's key.
 #[derive(Debug, thiserror::Error)]
 #[error("no valid token")]
 pub struct InvalidToken;
@@ -62,7 +66,7 @@ struct Issued<'a> {
 }
 
 impl Tokens {
-    /// An issuer with a key of its own.
+    /// An issuer with a random key.
     ///
     /// # Panics
     /// Never: HMAC takes keys of any length.
@@ -72,16 +76,16 @@ impl Tokens {
         Self { key: Hmac::new_from_slice(&secret).expect("HMAC takes keys of any length") }
     }
 
-    /// A token for a user of the tenant with the scopes, parted by spaces.
+    /// A token for a user of the tenant. It is valid for 24 hours.
     ///
     /// # Panics
     /// Never: text and numbers can be written as JSON.
     #[must_use]
-    pub fn issue(&self, tenant: &str, scope: &str) -> String {
-        self.issue_until(tenant, scope, now() + LIFE.as_secs())
+    pub fn issue(&self, tenant: &str, scopes: Scopes) -> String {
+        self.issue_until(tenant, scopes, now() + LIFE.as_secs())
     }
 
-    fn issue_until(&self, tenant: &str, scope: &str, exp: u64) -> String {
+    fn issue_until(&self, tenant: &str, Scopes(scope): Scopes, exp: u64) -> String {
         let user = "local-user";
         let issued = Issued {
             tenant,
@@ -101,10 +105,10 @@ impl Tokens {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// Checks what stands in an `Authorization` header, with or without `Bearer`, as API Gateway takes both.
+    /// Checks the token in an `Authorization` header. `Bearer` may be missing, as with API Gateway.
     ///
     /// # Errors
-    /// When the token is not one of this issuer's, or its time is over.
+    /// The token is not one of this issuer's, or has expired.
     pub fn check(&self, authorization: &str) -> Result<Claims, InvalidToken> {
         let token = match authorization.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
@@ -161,7 +165,7 @@ struct Answer {
 }
 
 async fn token(State(tokens): State<Tokens>, Query(wanted): Query<Wanted>) -> Json<Answer> {
-    Json(Answer { access_token: tokens.issue(&wanted.tenant, &wanted.scope) })
+    Json(Answer { access_token: tokens.issue(&wanted.tenant, Scopes(&wanted.scope)) })
 }
 
 fn now() -> u64 {
@@ -175,7 +179,7 @@ mod tests {
     #[test]
     fn a_token_carries_tenant_user_and_scopes() {
         let tokens = Tokens::random();
-        let claims = tokens.check(&format!("Bearer {}", tokens.issue("demo", "consent/read consent/write"))).unwrap();
+        let claims = tokens.check(&format!("Bearer {}", tokens.issue("demo", Scopes("consent/read consent/write")))).unwrap();
         assert_eq!(claims.all[TENANT_CLAIM], "demo");
         assert_eq!(claims.all["sub"], "local-user");
         assert_eq!(claims.scopes, ["consent/read", "consent/write"]);
@@ -184,7 +188,7 @@ mod tests {
     #[test]
     fn bearer_may_be_left_out() {
         let tokens = Tokens::random();
-        assert!(tokens.check(&tokens.issue("demo", "consent/read")).is_ok());
+        assert!(tokens.check(&tokens.issue("demo", Scopes("consent/read"))).is_ok());
     }
 
     #[test]
@@ -192,10 +196,10 @@ mod tests {
         let tokens = Tokens::random();
         let unsigned =
             "eyJhbGciOiJub25lIn0.eyJpc3MiOiJsb2NhbCIsImF1ZCI6ImNvbnNlbnQtZGFzaGJvYXJkIiwiZXhwIjo5OTk5OTk5OTk5fQ.";
-        for text in ["", "Bearer", "Bearer ", "Basic abc", unsigned, &Tokens::random().issue("demo", "consent/read")] {
+        for text in ["", "Bearer", "Bearer ", "Basic abc", unsigned, &Tokens::random().issue("demo", Scopes("consent/read"))] {
             assert!(tokens.check(text).is_err(), "{text}");
         }
-        let token = tokens.issue("demo", "consent/read");
+        let token = tokens.issue("demo", Scopes("consent/read"));
         let changed = token.replace('.', "A.");
         assert!(tokens.check(&changed).is_err());
     }
@@ -203,6 +207,6 @@ mod tests {
     #[test]
     fn a_token_whose_time_is_over_is_refused() {
         let tokens = Tokens::random();
-        assert!(tokens.check(&tokens.issue_until("demo", "consent/read", now() - 1)).is_err());
+        assert!(tokens.check(&tokens.issue_until("demo", Scopes("consent/read"), now() - 1)).is_err());
     }
 }

@@ -1,4 +1,5 @@
-//! An update in WhatsApp's own shape, signed, and delivered to the webhook through the gateway.
+//! Updates in WhatsApp's shape, signed and delivered to the webhook through the gateway.
+//! <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/components>
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -13,19 +14,19 @@ use crate::secrets::APP_SECRET;
 
 const WEBHOOK: &str = "/webhooks/whatsapp";
 
-/// What an update is about.
+/// An update, under the name of its list in the payload.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Update {
     /// A customer's message.
     Messages([Message; 1]),
-    /// What became of a message to a customer.
+    /// A delivery status of a message to a customer.
     Statuses([Status; 1]),
-    /// What a customer did with WhatsApp's own control.
+    /// A customer's use of WhatsApp's own marketing control.
     UserPreferences([Preference; 1]),
 }
 
-/// The customer as the envelope tells of one.
+/// The customer of an update, in the list `contacts`.
 #[derive(Serialize)]
 pub(crate) struct Contact {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +57,7 @@ pub(crate) struct Message {
     pub context: Option<Context>,
 }
 
-/// What a message holds, under the name of its type.
+/// The content of a message, under the name of its type.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Content {
@@ -86,7 +87,7 @@ pub(crate) enum Interactive {
     ListReply { list_reply: Choice },
 }
 
-/// What was picked.
+/// The button or row that the customer chose.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Choice {
@@ -146,7 +147,7 @@ pub(crate) struct Preference {
 }
 
 impl Update {
-    /// Delivers it to the channel's webhook, signed with the local run's app secret; the webhook's answer.
+    /// Delivers the update to the webhook, signed with the local run's app secret. Returns the webhook's answer.
     pub async fn deliver(self, gateway: &Gateway, channel: &str, contact: Option<Contact>) -> Response {
         let field = match self {
             Self::Messages(_) | Self::Statuses(_) => "messages",
@@ -162,7 +163,7 @@ impl Update {
 }
 
 impl Content {
-    /// WhatsApp's name of its type.
+    /// WhatsApp's name of the message's type.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Text { .. } => "text",
@@ -211,7 +212,7 @@ struct Metadata<'a> {
 }
 
 fn signed(body: String) -> Request {
-    let signature = signature(APP_SECRET, &body);
+    let signature = signature(AppSecret(APP_SECRET), &body);
     Request::post(WEBHOOK)
         .header(header::HOST, "localhost")
         .header(header::USER_AGENT, "facebookexternalua")
@@ -221,13 +222,17 @@ fn signed(body: String) -> Request {
         .expect("the parts are all valid")
 }
 
-fn signature(secret: &str, body: &str) -> String {
+/// The secret of a WhatsApp app.
+struct AppSecret<'a>(&'a str);
+
+/// The value of `X-Hub-Signature-256` for a body.
+fn signature(AppSecret(secret): AppSecret, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(body.as_bytes());
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
-/// A webhook that keeps what it gets, for tests.
+/// A webhook that keeps its requests, for tests.
 #[cfg(test)]
 pub(crate) mod inbox {
     use std::collections::BTreeMap;
@@ -251,7 +256,7 @@ pub(crate) mod inbox {
             routes.add(Route::new("webhook", Some("POST"), WEBHOOK, Access::Open).unwrap()).unwrap();
             let kept = Arc::clone(&self.0);
             let webhook = Router::new().fallback(move |headers: HeaderMap, body: String| async move {
-                assert_eq!(headers["x-hub-signature-256"], signature(APP_SECRET, &body).as_str());
+                assert_eq!(headers["x-hub-signature-256"], signature(AppSecret(APP_SECRET), &body).as_str());
                 kept.lock().unwrap().push(body);
                 StatusCode::OK
             });
@@ -273,9 +278,11 @@ pub(crate) mod inbox {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn the_signature_is_meta_s() {
         let known = "sha256=0329a06b62cd16b33eb6792be8c60b158d89a2ee3a876fce9a881ebb488c0914";
-        assert_eq!(super::signature("secret", "test"), known);
+        assert_eq!(signature(AppSecret("secret"), "test"), known);
     }
 }

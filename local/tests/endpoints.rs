@@ -142,7 +142,7 @@ async fn relay(
     tokio::try_join!(back, there).map(drop)
 }
 
-/// A certificate of nobody's for this machine: what serves with it, and a file for those who trust it.
+/// A self-signed certificate for this machine: the acceptor for a server, and a file with the certificate for clients.
 fn certificate(folder: &TempDir) -> (TlsAcceptor, String) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());

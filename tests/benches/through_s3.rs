@@ -57,7 +57,7 @@ async fn compare(rows: u64, suppressed: u64) {
     }
 }
 
-/// What the other process does: filters a list and says what that took.
+/// The work of the other process: filters a list and prints the time that it took.
 async fn filter(format: &str) {
     let config = aws::config(limits::CAMPAIGN_CALL).await;
     let s3 = aws_sdk_s3::Client::from_conf(Builder::from(&config).force_path_style(true).build());

@@ -38,7 +38,7 @@ struct Seen {
     faulty: Option<String>,
 }
 
-/// What answers the calls that are to fail.
+/// The server that answers the calls that are to fail.
 #[derive(Default)]
 struct Faulty {
     hanging: Notify,
@@ -81,17 +81,17 @@ impl Calls {
         seen.read_units = 0.0;
     }
 
-    /// How often each operation was called, attempts that failed included: `[("BatchGetItem", 1), …]`.
+    /// The number of calls of each operation, including attempts that failed: `[("BatchGetItem", 1), …]`.
     pub fn counts(&self) -> Vec<(String, usize)> {
         self.0.lock().unwrap().counts.clone().into_iter().collect()
     }
 
-    /// How many calls there were of an operation.
+    /// The number of calls of an operation.
     pub fn count(&self, operation: &str) -> usize {
         self.0.lock().unwrap().counts.get(operation).copied().unwrap_or_default()
     }
 
-    /// How many calls there were at all.
+    /// The number of all calls.
     pub fn total(&self) -> usize {
         self.0.lock().unwrap().counts.values().sum()
     }
@@ -113,7 +113,7 @@ impl Calls {
         self.0.lock().unwrap().placed = Some((calls, fault));
     }
 
-    /// Whether every fault has met its call.
+    /// Returns true if every fault has met its call.
     pub fn all_failed(&self) -> bool {
         let seen = self.0.lock().unwrap();
         seen.faults.is_empty() && seen.placed.is_none()
@@ -136,7 +136,7 @@ impl Calls {
         assert!(self.1.engine.set(engine.clone()).is_ok(), "a table has one engine");
     }
 
-    /// What the SDK has to be given. Calls that are to fail go to a server that does nothing else.
+    /// The interceptor for the SDK. It sends the calls that are to fail to a server of their own.
     pub(crate) async fn interceptor(&self) -> SharedInterceptor {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.0.lock().unwrap().faulty = Some(format!("http://{}", listener.local_addr().unwrap()));
@@ -208,7 +208,7 @@ impl Seen {
     }
 }
 
-/// What the names of DynamoDB's errors begin with.
+/// The prefix of the names of DynamoDB's errors.
 const NAMES: &str = "com.amazonaws.dynamodb.v20120810#";
 
 async fn fail(State(faulty): State<Arc<Faulty>>, uri: Uri, headers: HeaderMap, body: String) -> impl IntoResponse {
@@ -241,7 +241,7 @@ async fn fail(State(faulty): State<Arc<Faulty>>, uri: Uri, headers: HeaderMap, b
 }
 
 impl Faulty {
-    /// Has the engine carry out what a call writes. Nobody learns what comes of it.
+    /// Has the engine carry out a call, and drops its answer.
     fn carry_out(&self, headers: &HeaderMap, call: &str) {
         let engine = self.engine.get().unwrap();
         let target = headers["x-amz-target"].to_str().unwrap();
@@ -253,7 +253,7 @@ impl Faulty {
             "DeleteItem" => engine.delete_item(serde_json::from_str(call).unwrap()).map(drop),
             _ => Ok(()),
         };
-        // Where its condition does not hold, the call had no effect to lose.
+        // A call whose condition fails has no effect to lose.
         drop(done);
     }
 }

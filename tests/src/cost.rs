@@ -1,4 +1,4 @@
-//! What the filtering of a campaign costs, counted on the real calls, and what the two plain ways to do it would cost.
+//! The cost of filtering a campaign, counted on the real calls, and the cost of the two plain ways to do it.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ pub fn suppress(world: &World, people: &[ContactId]) {
     database.import_items(local::TABLE, people.iter().map(item).collect(), ImportOptions::default()).unwrap();
 }
 
-/// Filters a campaign for these people, of whom those on the list are skipped, and says what that cost.
+/// Filters a campaign for these people and returns the cost. `listed` are those on the suppression list.
 pub async fn filter(world: &World, recipients: &[ContactId], listed: &[ContactId]) -> Cost {
     let contacts: Vec<&str> = recipients.iter().map(ContactId::as_str).collect();
     world.calls.reset();

@@ -30,8 +30,8 @@ struct Line {
     numbers: Map<String, Value>,
 }
 
-/// Makes sure that the lines are made, for whoever listens. Whether a line is wanted at all is found out only once, by the
-/// first thread that comes to it, which may be one on which nobody listens.
+/// Makes sure that log lines reach the subscriber of each thread. `tracing` decides only once if a line is wanted, on the
+/// first thread that logs it, which may have no subscriber.
 pub(crate) fn open() {
     static OPEN: Once = Once::new();
     OPEN.call_once(|| {
@@ -52,7 +52,7 @@ impl Counted {
         Self { counts, _listening: tracing::subscriber::set_default(lines) }
     }
 
-    /// How often each metric was logged.
+    /// The number of lines of each metric.
     pub fn all(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for line in self.counts.0.lock().unwrap().iter() {
@@ -68,7 +68,7 @@ impl Counted {
         lines.map(|line| line.numbers.clone().into()).collect()
     }
 
-    /// How often a metric was logged.
+    /// The number of lines of a metric.
     pub fn count(&self, metric: Metric) -> usize {
         self.all().get(metric.name()).copied().unwrap_or_default()
     }

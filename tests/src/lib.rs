@@ -1,4 +1,4 @@
-//! What the tests share: the whole system on the embedded engine, a clock that they move, and a method for each request.
+//! The tests' harness: the whole system on the embedded engine, a clock that the tests move, and a method for each request.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -28,6 +28,7 @@ use consent::clock::Clock;
 use consent::time::Time;
 use http_body_util::BodyExt;
 use local::engine::Storage;
+use local::token::Scopes;
 use local::{DynamoDb, Options, System};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -49,12 +50,12 @@ pub struct World {
     pub clock: Clock,
     /// The calls of the table; they can be counted, and made to fail.
     pub calls: Calls,
-    /// What is asked of the table.
+    /// The requests to the table.
     pub requests: Requests,
     messages: AtomicU64,
 }
 
-/// What a request was answered with.
+/// The answer to a request.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -160,7 +161,7 @@ impl World {
 
     /// A user of some tenant, with these scopes, asks the dashboard's API.
     pub async fn ask_as(&self, tenant: &str, scopes: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
-        let token = self.system.token(tenant, scopes);
+        let token = self.system.token(tenant, Scopes(scopes));
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -190,7 +191,7 @@ impl World {
         }
     }
 
-    /// The status of a contact of whom something is known.
+    /// The status of a contact. Panics if nothing is known of it.
     pub async fn status(&self, id: &str) -> String {
         self.contact(id).await.unwrap()["status"].as_str().unwrap().to_owned()
     }
@@ -247,7 +248,7 @@ impl World {
         self.ask_as("platform", "consent/platform", Method::PUT, &format!("/channels/{channel}"), Some(body)).await
     }
 
-    /// The status of a tenant's contact, of whom something may be known.
+    /// The status of a tenant's contact. None if nothing is known of it.
     pub async fn status_at(&self, tenant: &str, id: &str) -> Option<String> {
         let answer = self.ask_as(tenant, SCOPES, Method::GET, &format!("/contacts/{id}"), None).await;
         answer.body["status"].as_str().filter(|_| answer.status == StatusCode::OK).map(str::to_owned)
@@ -288,7 +289,7 @@ impl World {
         items
     }
 
-    /// How many confirmations are in the outbox.
+    /// The number of confirmations in the outbox.
     pub async fn outbox(&self) -> usize {
         let items = self.items().await;
         items.iter().filter(|item| item["pk"].as_str().unwrap().starts_with("OUTBOX#")).count()
@@ -336,7 +337,7 @@ impl World {
         }
     }
 
-    /// The texts that were sent, oldest first, each with whom it went to.
+    /// The texts that were sent, oldest first, each with its recipient.
     pub fn sent(&self) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let sent = self.system.graph().outbox().into_iter();

@@ -24,7 +24,7 @@ impl Requests {
         self.0.lock().unwrap().replace(Vec::new()).unwrap_or_default()
     }
 
-    /// What the SDK has to be given.
+    /// The interceptor for the SDK.
     pub(crate) fn interceptor(&self) -> SharedInterceptor {
         SharedInterceptor::new(self.clone())
     }

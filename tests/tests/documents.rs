@@ -15,7 +15,7 @@ const README_LINES: usize = 200;
 /// Lines of the tour in the README, at most: its heading, commands and what they print included.
 const TOUR_LINES: usize = 40;
 
-/// What an entry for an alarm has to say.
+/// The parts of an entry for an alarm.
 const ENTRY: [&str; 3] = ["**Means.**", "**First query.**", "**Do.**"];
 
 /// Folders that tools make; they are no part of the repository.
@@ -68,7 +68,7 @@ impl Repository {
         self.files.iter().filter(|file| has_extension(file, "md")).map(|file| Document::read(file)).collect()
     }
 
-    /// Whether a code span names a path of this repository, so that it has to exist.
+    /// Returns true if a code span is a path of this repository, which then has to exist.
     ///
     /// A span is a path if it has only ASCII letters, digits, `_`, `.`, `-` and `/`, does not begin with `/`, and
     /// - has a slash, and its first part is an entry of the repository's root, or
@@ -81,7 +81,7 @@ impl Repository {
         is_plain && !span.starts_with('/') && (is_in_root || is_source)
     }
 
-    /// Whether a path that a document names exists: from the root or from the document; without a slash, anywhere.
+    /// Returns true if a path in a document exists, from the root or from the document. A name without a slash may be anywhere.
     fn resolves(&self, span: &str, document: &Document) -> bool {
         self.has(span)
             || self.has(&joined(document.folder(), span))
@@ -138,7 +138,7 @@ impl Document {
         self.paragraphs().into_iter().flat_map(|(spans, _)| spans).collect()
     }
 
-    /// Where links lead: `[text](target)`, and `[name]: target` at the beginning of a line.
+    /// The targets of links: `[text](target)`, and `[name]: target` at the beginning of a line.
     fn links(&self) -> Vec<String> {
         let mut links = Vec::new();
         for (_, text) in self.paragraphs() {

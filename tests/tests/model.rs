@@ -52,7 +52,7 @@ impl Stage {
     }
 }
 
-/// What is wrong in a history that fails, in the fewest steps with which it does.
+/// The violation in a history, with the fewest steps that still have it.
 fn told(stage: &mut Stage, seed: u64, history: Vec<Step>, violation: Violation) -> String {
     let until: Vec<Step> = history.into_iter().filter(|step| step.number <= violation.step).collect();
     let mut last = violation;

@@ -11,19 +11,20 @@ use serde::Deserialize;
 pub struct Cors {
     /// The origins whose pages may call, or `*`.
     pub allow_origins: Vec<String>,
-    /// The methods that they may use.
+    /// The methods that pages may use.
     pub allow_methods: Vec<String>,
-    /// The headers that they may send.
+    /// The headers that pages may send.
     pub allow_headers: Vec<String>,
-    /// The headers of answers that they may read.
+    /// The headers of answers that pages may read.
     pub expose_headers: Vec<String>,
-    /// Whether they may send cookies.
+    /// True if pages may send cookies.
     pub allow_credentials: bool,
-    /// Seconds that a browser may remember this.
+    /// The time that a browser may cache a preflight's answer, in seconds.
     pub max_age: Option<u32>,
 }
 
-/// What a browser asks before a request that is not simple.
+/// Returns true for a preflight: the request with which a browser asks for permission.
+/// <https://fetch.spec.whatwg.org/#cors-preflight-fetch>
 pub(super) fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ORIGIN)
@@ -31,7 +32,7 @@ pub(super) fn is_preflight(request: &Request) -> bool {
 }
 
 impl Cors {
-    /// Puts the headers on an answer that are its due, in place of any that the function gave it.
+    /// Sets the CORS headers of an answer, in place of those that the function set.
     pub(super) fn mark(&self, answer: &mut HeaderMap, origin: Option<&HeaderValue>, preflight: bool) {
         let given: Vec<HeaderName> =
             answer.keys().filter(|name| name.as_str().starts_with("access-control-")).cloned().collect();

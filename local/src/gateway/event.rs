@@ -1,4 +1,5 @@
-//! The event that a function behind an HTTP API gets: payload format 2.0.
+//! The event for a function behind an HTTP API: payload format 2.0.
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ use super::path;
 use crate::route::{Access, Taken};
 use crate::token::Claims;
 
-/// How a request came to its function.
+/// The route that a request took, and the claims of its token.
 pub(super) struct Reached<'a> {
     pub id: &'a str,
     pub taken: &'a Taken<'a>,
@@ -83,12 +84,12 @@ struct Jwt<'a> {
     scopes: Option<Vec<&'a str>>,
 }
 
-/// The event as JSON; `None` where the request is one that API Gateway would not let through to a function.
+/// The event as JSON. None for a request that API Gateway would refuse.
 pub(super) fn payload(parts: &Parts, body: &[u8], reached: &Reached<'_>) -> Option<String> {
     let raw_path = path::whole(parts.uri.path())?;
     let query = parts.uri.query().unwrap_or_default();
     let host = text(&parts.headers, &header::HOST).unwrap_or("localhost");
-    if !reads_as_uri(host, &raw_path, query) {
+    if !is_uri(&Address { host, path: &raw_path, query }) {
         return None;
     }
     let route_key = reached.taken.route.key();
@@ -127,14 +128,20 @@ pub(super) fn payload(parts: &Parts, body: &[u8], reached: &Reached<'_>) -> Opti
     serde_json::to_string(&event).ok()
 }
 
-/// `lambda_http` puts host, decoded path and query together to one address and panics where that is none. In the cloud
-/// no such request comes through; here it must not either.
-fn reads_as_uri(host: &str, path: &str, query: &str) -> bool {
+/// The parts of a request's address, with the path decoded.
+struct Address<'a> {
+    host: &'a str,
+    path: &'a str,
+    query: &'a str,
+}
+
+/// Returns true if the parts make a URI. `lambda_http` joins them and panics if they don't; API Gateway refuses such requests.
+fn is_uri(&Address { host, path, query }: &Address) -> bool {
     Url::parse(&format!("http://{host}{path}")).is_ok_and(|url| format!("{url}?{query}").parse::<Uri>().is_ok())
 }
 
-/// Names in lower case, the values of a repeated one joined by commas, what belongs to the connection left out, and what
-/// the gateway itself says about the request added.
+/// The headers of the event: names in lower case, the values of a repeated one joined by commas, without the headers of the
+/// connection, and with those that API Gateway adds.
 fn headers(sent: &HeaderMap) -> Option<BTreeMap<&str, String>> {
     let connection = [header::COOKIE, header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, header::TE];
     let kept = sent.iter().filter(|(name, _)| !connection.contains(name));
@@ -165,7 +172,7 @@ fn joined<K: Ord>(pairs: impl Iterator<Item = (K, String)>) -> BTreeMap<K, Strin
     joined
 }
 
-/// Text stays text where its content type says so; everything else travels as base64.
+/// The body of the event, and true if it is base64. A body is text if its content type is.
 fn encoded(body: &[u8], content_type: Option<&str>) -> (Option<String>, bool) {
     if body.is_empty() {
         return (None, false);
@@ -185,7 +192,7 @@ fn is_text(content_type: &str) -> bool {
         || subtype.ends_with("+xml")
 }
 
-/// Claims come as texts; the scopes are those that the route asks for and the token has.
+/// The claims as strings, and those of the route's scopes that the token has.
 fn authorizer<'a>(claims: &'a Claims, access: &'a Access) -> Authorizer<'a> {
     let scopes = match access {
         Access::Token(wanted) if !wanted.is_empty() => {
@@ -209,7 +216,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// `22/Nov/2026:10:00:00 +0000`.
+/// The time in the common log format: `22/Nov/2026:10:00:00 +0000`.
 fn written(time: Time) -> String {
     let timestamp = Timestamp::from_millisecond(time.millis()).unwrap_or_default();
     timestamp.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()

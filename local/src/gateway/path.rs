@@ -1,17 +1,17 @@
-//! Paths as API Gateway decodes them: once, segment by segment, so that an encoded slash makes no new segment when the
-//! route is chosen, but is a plain one in the path that the function gets.
+//! Decodes paths as API Gateway does: once, and segment by segment. An encoded slash does not split a segment when the route
+//! is chosen, but is a plain slash in the path of the event.
 
-/// The decoded segments of a path; `None` where the encoding is broken.
+/// The decoded segments of a path. None if the encoding is broken.
 pub(super) fn segments(path: &str) -> Option<Vec<String>> {
     path.strip_prefix('/').unwrap_or(path).split('/').map(decoded).collect()
 }
 
-/// The whole path, decoded; `None` where the encoding is broken.
+/// The whole path, decoded. None if the encoding is broken.
 pub(super) fn whole(path: &str) -> Option<String> {
     decoded(path)
 }
 
-/// The pairs of a query, in order, decoded as forms are; what can't be decoded stays as it is.
+/// The parameters of a query, in order, decoded as in forms (`+` is a space). A broken encoding stays as it is.
 pub(super) fn query(query: &str) -> impl Iterator<Item = (String, String)> {
     let value = |text: &str| decoded(&text.replace('+', " ")).unwrap_or_else(|| text.to_owned());
     query.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {

@@ -1,4 +1,4 @@
-//! What reaches a function through the gateway, and what does not.
+//! Requests through the gateway: those that reach a function, and those that are refused.
 
 use axum::Json;
 use axum::http::Method;
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::route::Route;
+use crate::token::Scopes;
 
 /// A gateway whose functions answer with what they see.
 fn gateway(tokens: &Tokens) -> Gateway {
@@ -64,10 +65,10 @@ fn request(method: &str, uri: &str) -> http::request::Builder {
 async fn a_dashboard_route_wants_a_token_with_its_scope() {
     let tokens = Tokens::random();
     let gateway = gateway(&tokens);
-    let read = format!("Bearer {}", tokens.issue("demo", "consent/read"));
+    let read = format!("Bearer {}", tokens.issue("demo", Scopes("consent/read")));
     let unauthorized = (401, json!({"message": "Unauthorized"}));
     assert_eq!(call(&gateway, request("GET", "/contacts"), "").await, unauthorized);
-    let forged = format!("Bearer {}", Tokens::random().issue("demo", "consent/read"));
+    let forged = format!("Bearer {}", Tokens::random().issue("demo", Scopes("consent/read")));
     assert_eq!(call(&gateway, request("GET", "/contacts").header("authorization", forged), "").await, unauthorized);
     let delete = request("DELETE", "/contacts/1").header("authorization", &read);
     assert_eq!(call(&gateway, delete, "").await, (403, json!({"message": "Forbidden"})));

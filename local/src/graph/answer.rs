@@ -1,4 +1,5 @@
-//! What the stand-in answers: as the Graph API words it.
+//! The stand-in's answers, in the Graph API's form.
+//! <https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes>
 
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -9,7 +10,7 @@ use uuid::Uuid;
 
 use crate::secrets::ACCESS_TOKEN;
 
-/// What becomes of a message.
+/// Accepts or refuses a message. Returns the accepted message with its answer.
 pub(super) fn answer(headers: &HeaderMap, body: &str) -> Result<(Value, Accepted), Refusal> {
     let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if token.and_then(|value| value.strip_prefix("Bearer ")) != Some(ACCESS_TOKEN) {
@@ -31,7 +32,7 @@ fn digits(phone: &str) -> String {
     phone.chars().filter(char::is_ascii_digit).collect()
 }
 
-/// The answer to a message that was taken.
+/// The answer to an accepted message.
 #[derive(Debug, Serialize)]
 pub(super) struct Accepted {
     messaging_product: &'static str,
@@ -46,13 +47,13 @@ impl Accepted {
         &message.id
     }
 
-    /// The number that it goes to, if it is known.
+    /// The recipient's number. None if the message was sent to a user id.
     pub fn wa_id(&self) -> Option<&str> {
         let [contact] = &self.contacts;
         contact.wa_id.as_deref()
     }
 
-    /// The user id that it goes to, if it went by that.
+    /// The recipient's user id. None if the message was sent to a number.
     pub fn user_id(&self) -> Option<&str> {
         let [contact] = &self.contacts;
         contact.user_id.as_deref()
@@ -73,7 +74,7 @@ struct MessageId {
     id: String,
 }
 
-/// An error as the Graph API words it.
+/// An error in the Graph API's form.
 #[derive(Debug, Serialize)]
 pub(super) struct Refusal {
     error: GraphError,
@@ -102,7 +103,7 @@ impl Refusal {
         Self { error: GraphError { message, r#type: "OAuthException", code, error_data, fbtrace_id } }
     }
 
-    /// The HTTP status that goes with its code.
+    /// The HTTP status of the error code.
     pub fn status(&self) -> StatusCode {
         match self.error.code {
             0 | 190 => StatusCode::UNAUTHORIZED,

@@ -1,45 +1,48 @@
-//! What the stand-in is told to do with messages: `PUT /local/graph`.
+//! The orders for the stand-in's next answers: `PUT /local/graph`.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::body::{self, Refused};
+use crate::body::{self, Field, Refused};
 
-/// The most messages that one order is for.
+/// Maximum number of messages of one order.
 const MOST: usize = 1000;
+/// The longest delay of an answer.
 const SLOWEST: Duration = Duration::from_mins(1);
 
-/// Everything it is told to do.
+/// The orders that stand.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     fates: VecDeque<Fate>,
-    /// How long an answer takes.
+    /// The delay of each answer.
     pub slowness: Duration,
-    /// Whether statuses of accepted messages follow.
+    /// True if the statuses of accepted messages follow.
     pub statuses: bool,
 }
 
-/// What is to become of a message.
+/// The ordered fate of a message.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fate {
+    /// Refused with this error code.
     Refused(u32),
+    /// Accepted, but the connection ends without an answer.
     AnswerLost,
-    /// A gateway answers with a page of its own and this HTTP status.
+    /// Answered by a gateway with an HTML page and this HTTP status.
     Page(u16),
 }
 
-/// Changes to them, as they come.
+/// The body of `PUT /local/graph`. A missing field leaves its order as it is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Changes {
     fail: Option<Codes>,
     gateway: Option<Statuses>,
     slow_ms: Option<u64>,
-    /// How many answers to lose, if that changes.
+    /// The number of answers to lose.
     pub lose_answers: Option<usize>,
-    /// Whether statuses are to follow, if that changes.
+    /// True to have statuses follow.
     pub statuses: Option<bool>,
 }
 
@@ -57,7 +60,7 @@ enum Statuses {
     Each(Vec<u16>),
 }
 
-/// How they stand, in the words of their changes.
+/// The orders that stand, in the fields of [`Changes`].
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct State {
     /// The codes that are still to come.
@@ -71,12 +74,12 @@ pub(super) struct State {
 }
 
 impl Orders {
-    /// What becomes of the next message, if that was ordered.
+    /// Takes the fate of the next message. None if none was ordered.
     pub fn next(&mut self) -> Option<Fate> {
         self.fates.pop_front()
     }
 
-    /// Orders the fates of later messages, one each.
+    /// Orders the fates of later messages, one for each.
     pub fn add(&mut self, fates: impl IntoIterator<Item = Fate>) {
         self.fates.extend(fates);
     }
@@ -96,7 +99,7 @@ impl Orders {
         self.fates.retain(|fate| *fate != Fate::AnswerLost);
     }
 
-    /// How they stand.
+    /// The orders that stand, for the answer.
     pub fn state(&self) -> State {
         let (mut fail, mut gateway, mut lose_answers) = (Vec::new(), Vec::new(), 0);
         for fate in &self.fates {
@@ -111,31 +114,31 @@ impl Orders {
 }
 
 impl Changes {
-    /// Reads them.
+    /// Parses a body.
     ///
     /// # Errors
-    /// A field is unknown, or does not fit.
+    /// A field is unknown or does not fit.
     pub fn read(body: &str) -> Result<Self, Refused> {
         let changes: Self = body::read(body)?;
         if changes.codes().is_some_and(|codes| codes.len() > MOST) {
-            return Err(Refused::new("fail", "is too long: give at most 1000 codes"));
+            return Err(Refused::new(Field("fail"), "is too long: give at most 1000 codes"));
         }
         if changes.pages().is_some_and(|statuses| statuses.len() > MOST) {
-            return Err(Refused::new("gateway", "is too long: give at most 1000 statuses"));
+            return Err(Refused::new(Field("gateway"), "is too long: give at most 1000 statuses"));
         }
         if changes.pages().is_some_and(|statuses| statuses.iter().any(|status| !(400..600).contains(status))) {
-            return Err(Refused::new("gateway", "has no HTTP status of an error: give 400 to 599"));
+            return Err(Refused::new(Field("gateway"), "has no HTTP status of an error: give 400 to 599"));
         }
         if changes.lose_answers.is_some_and(|count| count > MOST) {
-            return Err(Refused::new("lose_answers", "is too large: give at most 1000"));
+            return Err(Refused::new(Field("lose_answers"), "is too large: give at most 1000"));
         }
         if changes.slowness().is_some_and(|slowness| slowness > SLOWEST) {
-            return Err(Refused::new("slow_ms", "is too large: give at most 60000"));
+            return Err(Refused::new(Field("slow_ms"), "is too large: give at most 60000"));
         }
         Ok(changes)
     }
 
-    /// The codes to refuse the next messages with, if that changes.
+    /// The error codes for the next messages. None if they don't change.
     pub fn codes(&self) -> Option<&[u32]> {
         self.fail.as_ref().map(|codes| match codes {
             Codes::One(code) => std::slice::from_ref(code),
@@ -143,7 +146,7 @@ impl Changes {
         })
     }
 
-    /// The statuses of the pages that a gateway answers the next messages with, if that changes.
+    /// The HTTP statuses of a gateway's pages for the next messages. None if they don't change.
     pub fn pages(&self) -> Option<&[u16]> {
         self.gateway.as_ref().map(|statuses| match statuses {
             Statuses::One(status) => std::slice::from_ref(status),
@@ -151,7 +154,7 @@ impl Changes {
         })
     }
 
-    /// How long answers are to take, if that changes.
+    /// The delay of answers. None if it doesn't change.
     pub fn slowness(&self) -> Option<Duration> {
         self.slow_ms.map(Duration::from_millis)
     }

@@ -1,4 +1,4 @@
-//! The statuses of accepted messages, which follow as signed updates when the answer is out.
+//! The statuses of accepted messages, which are delivered as signed updates after the answer.
 
 use std::collections::VecDeque;
 
@@ -11,22 +11,22 @@ use super::answer::Accepted;
 use crate::gateway::Gateway;
 use crate::update::{Status, Update};
 
-/// What WhatsApp tells of a message that arrives.
+/// The statuses of a message that arrives, in order.
 const LIFE: [&str; 2] = ["sent", "delivered"];
 
-/// The statuses that are still to be sent. Clones share them.
+/// The statuses that are still to be delivered. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Statuses(watch::Sender<Due>);
 
 #[derive(Debug, Default)]
 struct Due {
-    /// Messages that have not had all their statuses, with those whose answer is still to come.
+    /// Number of messages without all their statuses, including those whose answer is not written yet.
     open: usize,
-    /// Those whose answer is out.
+    /// The messages whose answer was written.
     answered: VecDeque<Report>,
 }
 
-/// What is to be told of a message.
+/// The contents of a message's statuses.
 #[derive(Debug)]
 pub(super) struct Report {
     channel: String,
@@ -36,7 +36,7 @@ pub(super) struct Report {
     callback: Option<Value>,
 }
 
-/// Goes with the answer; when it is dropped, the answer is out or lost, and the statuses follow.
+/// A receipt attached to an answer. It is dropped when the answer was written or lost, and then the statuses follow.
 #[derive(Debug)]
 pub(super) struct Receipt {
     statuses: Statuses,
@@ -44,7 +44,7 @@ pub(super) struct Receipt {
 }
 
 impl Report {
-    /// Of a message from a channel.
+    /// The statuses of a message from a channel.
     pub fn new(channel: &str, message: &Value, accepted: &Accepted) -> Self {
         Self {
             channel: channel.to_owned(),
@@ -66,19 +66,19 @@ impl Report {
         };
         let answer = Update::Statuses([update]).deliver(gateway, &self.channel, None).await.status();
         if !answer.is_success() {
-            warn!(channel = self.channel, state, %answer, "the webhook did not take a status");
+            warn!(channel = self.channel, state, %answer, "status refused by the webhook");
         }
     }
 }
 
 impl Statuses {
-    /// Statuses that follow when the receipt is dropped.
+    /// A receipt that delivers the statuses when it is dropped.
     pub fn owed(&self, report: Report) -> Receipt {
         self.0.send_modify(|due| due.open += 1);
         Receipt { statuses: self.clone(), report: Some(report) }
     }
 
-    /// Delivers them, one after the other, for ever.
+    /// Delivers the statuses one after the other, and never returns.
     pub async fn run(self, gateway: Gateway, clock: Clock) {
         let mut due = self.0.subscribe();
         while due.wait_for(|due| !due.answered.is_empty()).await.is_ok() {
@@ -93,10 +93,10 @@ impl Statuses {
         }
     }
 
-    /// Waits until all of them are delivered.
+    /// Waits until all statuses are delivered.
     pub async fn delivered(&self) {
         let mut due = self.0.subscribe();
-        // The sender is in this very value: it can't be gone.
+        // The sender is a field of `self`, so the channel can't be closed.
         let _ = due.wait_for(|due| due.open == 0).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What the stand-in answers, does when told, and tells of messages.
+//! The stand-in's answers, orders and statuses.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};

@@ -1,4 +1,4 @@
-//! Signs requests with the one key that the embedded S3 knows, whoever signed them before, if anybody.
+//! Signs requests with the only key that the embedded S3 knows, in place of any signature that they have.
 
 use std::time::SystemTime;
 
@@ -22,7 +22,7 @@ const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// Replaces the request's signature. What the request says of its body stays as it is, and is checked.
 pub(super) fn renew(request: &mut Request) {
-    // A signature in the query is part of the address that somebody was given.
+    // A presigned URL has its signature in the query.
     if request.uri().query().is_some_and(|query| query.contains("X-Amz-Signature=")) {
         return;
     }
@@ -31,8 +31,8 @@ pub(super) fn renew(request: &mut Request) {
     }
     request.headers_mut().remove(header::AUTHORIZATION);
     if let Err(error) = signed(request) {
-        // It is refused then for having none.
-        debug!(%error, "a request could not be signed");
+        // The embedded S3 refuses a request without a signature.
+        debug!(%error, "request could not be signed");
     }
 }
 

@@ -135,7 +135,7 @@ async fn parts_become_an_object_when_they_are_complete() {
     world.put("list.csv", b"an object that was there before, with its checksum").await;
     let upload = world.begin("list.csv").await;
     let mut parts = Vec::new();
-    // Not in order: whoever uploads does several at once.
+    // Not in order, as clients upload several parts at once.
     for (number, range) in [(2, PART..2 * PART), (3, 2 * PART..body.len()), (1, 0..PART)] {
         parts.push(world.part("list.csv", &upload, number, body[range].to_vec()).await);
     }

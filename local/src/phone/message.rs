@@ -1,11 +1,13 @@
-//! What a customer is to do, as the caller of the local phone describes it.
+//! The body of `POST /local/messages`: an action of a customer.
+
+use std::ops::RangeInclusive;
 
 use consent::id::UserId;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::body::{self, Refused};
+use crate::body::{self, Field, Refused};
 use crate::update;
 use crate::update::{
     Button, Choice, Contact, Content, Context, Interactive, Media, Preference, Profile, System, Update,
@@ -15,17 +17,25 @@ use crate::update::{
 const ACTIONS: &str = "text, button, reply, list_reply, image, video, document, preference, number_changed_to, \
                        user_id_changed_to";
 
-/// Something that a customer does.
+/// An action of a customer.
 pub(super) struct Message {
     pub channel: String,
-    /// When, in seconds since 1970, if that was said.
+    /// The timestamp, in seconds since 1970, if the body has one.
     pub timestamp: Option<i64>,
-    /// The update's id; WhatsApp gives none to preferences.
+    /// The update's id. None for a preference, which has none in WhatsApp either.
     pub id: Option<String>,
-    phone: Option<String>,
-    user_id: Option<String>,
+    sender: CustomerIds,
     name: Option<String>,
     action: Action,
+}
+
+/// The ids of the customer: at least one of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct CustomerIds {
+    /// The digits of the phone number.
+    phone: Option<String>,
+    /// The business-scoped user id.
+    user_id: Option<String>,
 }
 
 enum Action {
@@ -36,7 +46,7 @@ enum Action {
     ChangeUserId { from: String, to: String },
 }
 
-/// The body as it comes.
+/// The body as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Described {
@@ -73,48 +83,51 @@ enum Intent {
 }
 
 impl Message {
-    /// Reads it.
+    /// Parses a body.
     ///
     /// # Errors
-    /// Something is missing, is too much, or does not fit.
+    /// A field is missing, unknown or does not fit, or there is more than one action.
     pub fn read(body: &str) -> Result<Self, Refused> {
         let mut described: Described = body::read(body)?;
-        let phone = described.from.take().map(|from| phone("from", &from)).transpose()?;
-        let user_id = described.from_user_id.take().map(|user| user_id("from_user_id", user)).transpose()?;
-        if phone.is_none() && user_id.is_none() {
-            return Err(Refused::new("from", "is missing: give the customer's number, or from_user_id"));
+        let from = described.from.take().map(|from| phone(Field("from"), &from)).transpose()?;
+        let from_user_id = described.from_user_id.take();
+        let from_user_id = from_user_id.map(|user| user_id(Field("from_user_id"), user)).transpose()?;
+        let sender = CustomerIds { phone: from, user_id: from_user_id };
+        if sender == CustomerIds::default() {
+            return Err(Refused::new(Field("from"), "is missing: give the customer's number, or from_user_id"));
         }
         let channel = described.channel.take().unwrap_or_else(|| crate::DEMO_CHANNEL.to_owned());
         let channel =
-            digits(&channel, 1, 32).ok_or_else(|| Refused::new("channel", "is the phone_number_id, digits only"))?;
+            digits(&channel, 1..=32).ok_or_else(|| Refused::new(Field("channel"), "is the phone_number_id, digits only"))?;
         let timestamp = described.timestamp.as_ref().map(seconds).transpose()?;
         let (id, name) = (described.id.take(), described.name.take());
-        let action = described.action(phone.as_deref(), user_id.as_deref())?;
+        let action = described.action(&sender)?;
         if id.as_deref() == Some("") {
-            return Err(Refused::new("id", "is empty: leave it out, or give one"));
+            return Err(Refused::new(Field("id"), "is empty: leave it out, or give one"));
         }
         if id.is_some() && matches!(action, Action::Prefer(_)) {
-            return Err(Refused::new("id", "is not part of a preference: leave it out"));
+            return Err(Refused::new(Field("id"), "is not part of a preference: leave it out"));
         }
         if name.is_some() && matches!(action, Action::ChangeNumber { .. } | Action::ChangeUserId { .. }) {
-            return Err(Refused::new("name", "is not told with a change of number or user id: leave it out"));
+            return Err(Refused::new(Field("name"), "is not told with a change of number or user id: leave it out"));
         }
         let id = (!matches!(action, Action::Prefer(_))).then(|| id.unwrap_or_else(new_id));
-        Ok(Self { channel, timestamp, id, phone, user_id, name, action })
+        Ok(Self { channel, timestamp, id, sender, name, action })
     }
 
-    /// Every id that the customer has before or after it.
+    /// Every id that the customer has before or after the action.
     pub fn senders(&self) -> Vec<&str> {
         let new = match &self.action {
             Action::ChangeNumber { to } | Action::ChangeUserId { to, .. } => Some(to.as_str()),
             _ => None,
         };
-        [self.phone.as_deref(), self.user_id.as_deref(), new].into_iter().flatten().collect()
+        [self.sender.phone.as_deref(), self.sender.user_id.as_deref(), new].into_iter().flatten().collect()
     }
 
-    /// What WhatsApp sends of it.
+    /// WhatsApp's update for the action, at a time in seconds since 1970, with the customer for the list `contacts`.
     pub fn update(self, time: i64) -> (Option<Contact>, Update) {
-        let (phone, user) = (self.phone, self.user_id);
+        let ids = self.sender.clone();
+        let CustomerIds { phone, user_id: user } = self.sender;
         let profile = self.name.map(|name| Profile { name });
         let contact = Contact { profile, wa_id: phone.clone(), user_id: user.clone() };
         let message = |from: Option<String>, from_user_id, content: Content, context| {
@@ -135,7 +148,7 @@ impl Message {
                 let pressed_on = Context { from: crate::DEMO_NUMBER, id: new_id() };
                 (Some(contact), message(phone, user, content, Some(pressed_on)))
             }
-            Action::Prefer(wish) => (Some(contact), Update::UserPreferences([wish.preference(phone, user, time)])),
+            Action::Prefer(wish) => (Some(contact), Update::UserPreferences([wish.preference(ids, time)])),
             Action::ChangeNumber { to } => {
                 let body = format!("User changed from {} to {to}", phone.as_deref().unwrap_or_default());
                 let system = System::UserChangedNumber { body, wa_id: to };
@@ -151,12 +164,12 @@ impl Message {
 }
 
 impl Described {
-    fn action(self, phone: Option<&str>, user: Option<&str>) -> Result<Action, Refused> {
+    fn action(self, sender: &CustomerIds) -> Result<Action, Refused> {
         let picture = |media: Captioned| media.file("image/jpeg");
         let reply = |button_reply| Content::Interactive(Interactive::ButtonReply { button_reply });
         let list_reply = |list_reply| Content::Interactive(Interactive::ListReply { list_reply });
-        let number = |to: String| change_of_number(phone, &to);
-        let user_id = |to: String| change_of_user_id(user, to);
+        let number = |to: String| change_of_number(sender, &to);
+        let user_id = |to: String| change_of_user_id(sender, to);
         let given = [
             self.text.map(|body| ("text", Ok(Action::Say(Content::Text { body })))),
             self.button.map(|button| ("button", pressed(button))),
@@ -171,11 +184,11 @@ impl Described {
         ];
         let mut given = given.into_iter().flatten();
         let Some((first, action)) = given.next() else {
-            return Err(Refused::new("text", &format!("is missing: give exactly one of {ACTIONS}")));
+            return Err(Refused::new(Field("text"), &format!("is missing: give exactly one of {ACTIONS}")));
         };
         match given.next() {
             Some((second, _)) => {
-                Err(Refused::new(second, &format!("stands beside {first}: give exactly one of {ACTIONS}")))
+                Err(Refused::new(Field(second), &format!("stands beside {first}: give exactly one of {ACTIONS}")))
             }
             None => action,
         }
@@ -190,7 +203,7 @@ impl Captioned {
 }
 
 impl Intent {
-    fn preference(self, wa_id: Option<String>, user_id: Option<String>, timestamp: i64) -> Preference {
+    fn preference(self, CustomerIds { phone: wa_id, user_id }: CustomerIds, timestamp: i64) -> Preference {
         let (value, detail) = match self {
             Self::Stop => ("stop", "User requested to stop marketing messages"),
             Self::Resume => ("resume", "User requested to resume marketing messages"),
@@ -203,51 +216,52 @@ impl Intent {
 
 fn pressed(button: Button) -> Result<Action, Refused> {
     if button.payload.is_none() && button.text.is_none() {
-        return Err(Refused::new("button", "is empty: give payload, text, or both"));
+        return Err(Refused::new(Field("button"), "is empty: give payload, text, or both"));
     }
     Ok(Action::Press(Content::Button(button)))
 }
 
-fn change_of_number(phone: Option<&str>, to: &str) -> Result<Action, Refused> {
-    if phone.is_none() {
-        return Err(Refused::new("from", "is missing: give the old number beside number_changed_to"));
+fn change_of_number(sender: &CustomerIds, to: &str) -> Result<Action, Refused> {
+    if sender.phone.is_none() {
+        return Err(Refused::new(Field("from"), "is missing: give the old number beside number_changed_to"));
     }
-    Ok(Action::ChangeNumber { to: self::phone("number_changed_to", to)? })
+    Ok(Action::ChangeNumber { to: phone(Field("number_changed_to"), to)? })
 }
 
-fn change_of_user_id(user: Option<&str>, to: String) -> Result<Action, Refused> {
-    let Some(from) = user.map(str::to_owned) else {
-        return Err(Refused::new("from_user_id", "is missing: give the old user id beside user_id_changed_to"));
+fn change_of_user_id(sender: &CustomerIds, to: String) -> Result<Action, Refused> {
+    let Some(from) = sender.user_id.clone() else {
+        return Err(Refused::new(Field("from_user_id"), "is missing: give the old user id beside user_id_changed_to"));
     };
-    Ok(Action::ChangeUserId { from, to: user_id("user_id_changed_to", to)? })
+    Ok(Action::ChangeUserId { from, to: user_id(Field("user_id_changed_to"), to)? })
 }
 
 fn new_id() -> String {
     format!("wamid.local-{}", Uuid::now_v7().simple())
 }
 
-/// The digits that Meta writes for a sender; a `+` in front is taken off.
-fn phone(field: &str, text: &str) -> Result<String, Refused> {
-    digits(text.strip_prefix('+').unwrap_or(text), 7, 15)
+/// A phone number as WhatsApp writes it: 7 to 15 digits. A leading `+` is removed.
+fn phone(field: Field, text: &str) -> Result<String, Refused> {
+    digits(text.strip_prefix('+').unwrap_or(text), 7..=15)
         .ok_or_else(|| Refused::new(field, "is a phone number of 7 to 15 digits, as WhatsApp writes it: 14155550123"))
 }
 
-fn digits(text: &str, least: usize, most: usize) -> Option<String> {
-    let fits = (least..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+/// The text, if it is digits only and its length is within the range.
+fn digits(text: &str, length: RangeInclusive<usize>) -> Option<String> {
+    let fits = length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     fits.then(|| text.to_owned())
 }
 
-fn user_id(field: &str, text: String) -> Result<String, Refused> {
+fn user_id(field: Field, text: String) -> Result<String, Refused> {
     match text.parse::<UserId>() {
         Ok(_) => Ok(text),
         Err(error) => Err(Refused::new(field, &error.to_string())),
     }
 }
 
-/// Seconds since 1970, as a number or as text.
+/// Seconds since 1970, from a JSON number or a string.
 fn seconds(value: &Value) -> Result<i64, Refused> {
     let seconds = value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
     seconds
         .filter(|seconds| (0..=253_402_300_799).contains(seconds))
-        .ok_or_else(|| Refused::new("timestamp", "is in whole seconds since 1970-01-01T00:00:00Z"))
+        .ok_or_else(|| Refused::new(Field("timestamp"), "is in whole seconds since 1970-01-01T00:00:00Z"))
 }

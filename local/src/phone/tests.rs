@@ -1,4 +1,4 @@
-//! What a phone is told, and what arrives of it at the webhook.
+//! The bodies of `POST /local/messages`, and the updates that arrive at the webhook.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn post(phones: &Phones, body: &Value) -> (StatusCode, Value) {
     (status, serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap())
 }
 
-/// What arrives of a body at second 1749416383, as `(field, value)`.
+/// The update that a body becomes at second 1749416383, as `(field, value)`.
 async fn arrived(body: Value) -> (String, Value) {
     let (phones, inbox) = phones(&Clock::manual(Time::from_millis(1_749_416_383_500)));
     let (status, answer) = post(&phones, &body).await;

@@ -1,4 +1,5 @@
-//! Brings records to the function, and brings them again when it fails, as often as the template says.
+//! Invokes the function with the records of a shard, and retries failed batches as the template configures it.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-errors.html>
 
 use std::time::{Duration, SystemTime};
 
@@ -11,24 +12,25 @@ use super::record::{Change, Event};
 use crate::invoke::EventFunctions;
 use crate::template::StreamSource;
 
-/// The gap before a batch that failed is tried again; it doubles each time, up to the longest.
+/// The gap before the first retry of a batch. Each further gap is twice as long, up to [`LONGEST_GAP`].
 const GAP: Duration = Duration::from_millis(200);
+/// The longest gap between two attempts.
 const LONGEST_GAP: Duration = Duration::from_secs(5);
 
-/// One function's end of the stream.
+/// The delivery of a stream's records to one function.
 pub(super) struct Delivery<'a> {
     pub source: &'a StreamSource,
     pub functions: &'a EventFunctions,
     pub stream_arn: &'a str,
 }
 
-/// Records that are delivered together, and how often that has failed.
+/// Records that are delivered together, and the number of failed attempts.
 struct Batch {
     records: Vec<Change>,
     failures: u32,
 }
 
-/// A function's answer when it tells which records failed.
+/// A function's answer that names the records that failed (`ReportBatchItemFailures`).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Partial {
@@ -43,7 +45,7 @@ struct Failure {
 }
 
 impl Delivery<'_> {
-    /// Delivers those of the records that pass the filter, in order; returns when each is handled or given up.
+    /// Delivers the records that pass the filter, in order. Returns when each of them was handled or given up.
     pub async fn deliver(&self, records: Vec<Record>) {
         let records = records.into_iter().filter_map(|record| Change::new(record, self.stream_arn));
         let wanted = records.filter(|record| self.source.filters.pass(&record.json) && !self.too_old(record));
@@ -60,7 +62,7 @@ impl Delivery<'_> {
     }
 
     async fn see_through(&self, batch: Batch) {
-        // The next one to deliver is the last.
+        // A stack: the last batch is delivered next.
         let mut waiting = vec![batch];
         while let Some(mut batch) = waiting.pop() {
             let Some(failed) = self.first_failure(&batch.records).await else { continue };
@@ -79,7 +81,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// Where the records that have to come again begin.
+    /// The first record that has to be delivered again, with all after it. None if the function handled all of them.
     async fn first_failure(&self, records: &[Change]) -> Option<FirstFailure> {
         let event =
             serde_json::to_string(&Event { records }).ok().and_then(|event| RawValue::from_string(event).ok())?;
@@ -93,15 +95,15 @@ impl Delivery<'_> {
         }
     }
 
-    /// In the cloud, this is where the dead-letter queue gets the place in the stream.
+    /// Logs records that are given up. In the cloud, their position in the stream goes to the dead-letter queue.
     fn give_up(&self, records: &[Change], error: &str) {
-        let place = |record: Option<&Change>| record.map(|record| record.sequence_number.clone()).unwrap_or_default();
+        let number = |record: Option<&Change>| record.map(|record| record.sequence_number.clone()).unwrap_or_default();
         error!(
             function = self.source.function,
             error,
             records = records.len(),
-            first = place(records.first()),
-            last = place(records.last()),
+            first = number(records.first()),
+            last = number(records.last()),
             "records given up"
         );
     }
@@ -112,13 +114,13 @@ struct FirstFailure {
     error: String,
 }
 
-/// The earliest of the failures that are named; an unknown name means that everything failed, as with Lambda.
+/// The earliest failure that the answer names. An unknown sequence number means that all records failed, as with Lambda.
 fn first_of(partial: Partial, records: &[Change]) -> Option<FirstFailure> {
     let failures = partial.batch_item_failures.unwrap_or_default();
-    let places = failures.iter().map(|failure| {
+    let positions = failures.iter().map(|failure| {
         records.iter().position(|record| record.sequence_number == failure.item_identifier).unwrap_or_default()
     });
-    places.min().map(|at| FirstFailure { at, error: "batchItemFailures".to_owned() })
+    positions.min().map(|at| FirstFailure { at, error: "batchItemFailures".to_owned() })
 }
 
 fn gap(failures: u32) -> Duration {
@@ -135,7 +137,7 @@ mod tests {
     use super::*;
     use crate::filter::Filters;
 
-    /// What a function is to do with the records of one call, by their keys.
+    /// A function's answer to the records of one call, by their keys.
     type Answer = fn(&[String]) -> Result<Value, lambda_runtime::Error>;
 
     /// Delivers the records `1` to `5` and tells which records came in each call.

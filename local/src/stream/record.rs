@@ -1,4 +1,4 @@
-//! A stream's record as the JSON that Lambda makes of it.
+//! A stream's record in the JSON of Lambda's events.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -9,14 +9,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Number, Value, json};
 
-/// An event of `aws:dynamodb` for some records.
+/// A Lambda event with records of `aws:dynamodb`.
 #[derive(Serialize)]
 pub(super) struct Event<'a> {
     #[serde(rename = "Records", serialize_with = "values")]
     pub records: &'a [Change],
 }
 
-/// One record, as JSON, and its place in the stream.
+/// A record as JSON, with its sequence number and the time at which it was written.
 pub(super) struct Change {
     pub json: Value,
     pub sequence_number: String,
@@ -28,7 +28,7 @@ fn values<S: Serializer>(records: &&[Change], serializer: S) -> Result<S::Ok, S:
 }
 
 impl Change {
-    /// The record in Lambda's words; `None` where it lacks its place in the stream.
+    /// The record in Lambda's form. None without a sequence number.
     pub fn new(record: Record, stream_arn: &str) -> Option<Self> {
         let change = record.dynamodb?;
         let sequence_number = change.sequence_number?;
@@ -76,7 +76,7 @@ fn attribute(value: &AttributeValue) -> Value {
         AttributeValue::Bs(list) => json!({"BS": list.iter().map(|bytes| STANDARD.encode(bytes)).collect::<Vec<_>>()}),
         AttributeValue::L(list) => json!({"L": list.iter().map(attribute).collect::<Vec<_>>()}),
         AttributeValue::M(map) => json!({"M": attributes(map)}),
-        // A kind of value that DynamoDB does not have yet.
+        // A type of value that this version of the SDK does not know.
         _ => Value::Null,
     }
 }

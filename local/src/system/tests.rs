@@ -165,7 +165,7 @@ async fn a_confirmation_whose_answer_is_lost_is_settled_by_its_status() {
     system.stream_drained().await;
     system.graph().statuses_delivered().await;
     let request = HttpRequest::get("/contacts/14155550123/history")
-        .header("authorization", format!("Bearer {}", system.token("demo", "consent/read")))
+        .header("authorization", format!("Bearer {}", system.token("demo", Scopes("consent/read"))))
         .body(Body::empty())
         .unwrap();
     let response = system.router().oneshot(request).await.unwrap();

@@ -1,17 +1,18 @@
-//! What becomes of `!If` and `!Split` in a part of the template, with the parameters as they are.
+//! Evaluates `!If` and `!Split` in a part of the template.
+//! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html>
 
 use serde_json::{Map, Value, json};
 
 use super::resolved;
 
-/// The template's conditions.
+/// The template's conditions, with the values of its parameters.
 pub(super) struct Conditions<'a> {
     pub document: &'a Value,
     pub parameters: &'a Map<String, Value>,
 }
 
 impl Conditions<'_> {
-    /// The value with every function in it applied; `None` where it comes to `AWS::NoValue`.
+    /// The value with all functions in it evaluated. None if it evaluates to `AWS::NoValue`.
     pub fn applied(&self, value: &Value) -> Result<Option<Value>, String> {
         match value {
             Value::Object(map) => match map.iter().next() {

@@ -31,8 +31,8 @@ struct Filter {
     name: String,
 }
 
-/// All metric filters, after a check that each counts lines, as a metric of the same name, or takes a number from a field of
-/// theirs, as a metric that is named after both.
+/// All metric filters. Checks that each of them counts lines as a metric of the same name, or takes a number from a field of
+/// the lines as a metric named after both.
 fn filters() -> Vec<Filter> {
     let filter = |(resource, properties): (String, Value)| {
         let pattern = properties["FilterPattern"].as_str().unwrap();
@@ -84,7 +84,7 @@ fn every_alarm_on_our_own_metrics_watches_one_that_is_counted() {
     assert!(watched > 0);
 }
 
-/// Counted, but no reason to wake anybody: anyone can send them, or their tenant chose it.
+/// The metrics without an alarm: anyone can send such requests, or the tenant chose the setting.
 const NO_ALARM: [Metric; 3] = [Metric::BadUpdate, Metric::OptOutDisabled, Metric::Unsigned];
 
 #[test]

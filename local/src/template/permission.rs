@@ -1,4 +1,5 @@
-//! What a function's policies allow it on the table, as IAM reads them.
+//! The permissions of a function on the table, from its IAM policies.
+//! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html>
 
 use std::collections::BTreeMap;
 
@@ -9,22 +10,22 @@ use serde_json::Value;
 #[derive(Clone, Debug)]
 pub struct Permission {
     actions: Vec<String>,
-    /// Patterns of partition keys, one of which every key must match; empty for any key.
+    /// Patterns of partition keys. Each key of a request must match one of them. Empty for any key.
     keys: Vec<String>,
-    /// Patterns of partition keys that no key may match.
+    /// Patterns of partition keys that no key of a request may match.
     other_keys: Vec<String>,
 }
 
 impl Permission {
-    /// Whether a request is allowed that asks for `action`, for example `PutItem`, on these partition keys.
+    /// Returns true if a request is allowed to do `action`, for example `PutItem`, on these partition keys.
     #[must_use]
     pub fn allows<'a>(&self, action: &str, keys: impl IntoIterator<Item = &'a str>) -> bool {
-        let any = |patterns: &[String], key: &str| patterns.iter().any(|pattern| is_like(key, pattern));
+        let any = |patterns: &[String], key: &str| patterns.iter().any(|pattern| is_like(key, Pattern(pattern)));
         self.actions.iter().any(|allowed| allowed.strip_prefix("dynamodb:") == Some(action))
             && keys.into_iter().all(|key| (self.keys.is_empty() || any(&self.keys, key)) && !any(&self.other_keys, key))
     }
 
-    /// The statements on the table among a function's policies. Those under a condition are left out.
+    /// The statements on the table in a function's policies. Policies under a condition are left out.
     pub(super) fn of(policies: &[Value]) -> Result<Vec<Self>, String> {
         let mut permissions = Vec::new();
         for policy in policies.iter().filter(|policy| policy.get("Fn::If").is_none()) {
@@ -86,15 +87,22 @@ impl Statement {
     }
 }
 
-/// Whether a text matches an IAM pattern: `*` is any text, `?` is any one character.
-fn is_like(text: &str, pattern: &str) -> bool {
+/// An IAM pattern: `*` is any text, `?` is any one character.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>
+#[derive(Clone, Copy)]
+struct Pattern<'a>(&'a str);
+
+/// Returns true if a text matches a pattern.
+fn is_like(text: &str, Pattern(pattern): Pattern) -> bool {
     match pattern.chars().next() {
         None => text.is_empty(),
         Some('*') => {
-            text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| is_like(&text[at..], &pattern[1..]))
+            let mut rests = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+            rests.any(|at| is_like(&text[at..], Pattern(&pattern[1..])))
         }
         Some(wanted) => text.chars().next().is_some_and(|found| {
-            (wanted == '?' || wanted == found) && is_like(&text[found.len_utf8()..], &pattern[wanted.len_utf8()..])
+            let rest = Pattern(&pattern[wanted.len_utf8()..]);
+            (wanted == '?' || wanted == found) && is_like(&text[found.len_utf8()..], rest)
         }),
     }
 }
@@ -110,12 +118,12 @@ mod tests {
         for (text, pattern) in
             [("T#demo#C#1", "T#*#*"), ("OUTBOX#f", "OUTBOX#*"), ("T#a", "T#?"), ("é", "?"), ("x", "*"), ("", "*")]
         {
-            assert!(is_like(text, pattern), "{text} {pattern}");
+            assert!(is_like(text, Pattern(pattern)), "{text} {pattern}");
         }
         for (text, pattern) in
             [("T#demo", "T#*#*"), ("OUTBOX", "OUTBOX#*"), ("T#", "T#?"), ("xT#a#b", "T#*"), ("x", "")]
         {
-            assert!(!is_like(text, pattern), "{text} {pattern}");
+            assert!(!is_like(text, Pattern(pattern)), "{text} {pattern}");
         }
     }
 

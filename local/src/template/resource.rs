@@ -1,5 +1,5 @@
-//! The template's resources as types: every property is one that the local run plays, or one that only matters in the
-//! cloud and is taken without a look.
+//! The template's resources as types. Each property is one that the local run uses, or one that it ignores because it only
+//! matters in the cloud. An unknown property is an error.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use serde_json::Value;
 
 use super::{Schedule, StreamSource};
 use crate::filter::Filters;
-use crate::table::{TableDefinition, attribute, key, view};
+use crate::table::{TableDefinition, attribute, attribute_type, key, key_type, view};
 
-/// Limits and logs only matter in the cloud.
+/// The HTTP API. Its limits and logs only matter in the cloud.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct HttpApi {
     #[serde(default)]
     pub auth: Option<ApiAuth>,
-    /// Raw, as it is under a condition.
+    /// The CORS configuration, with its conditions not applied yet.
     pub cors_configuration: Option<Value>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Authorizer {
     pub scopes: Option<Vec<String>>,
 }
 
-/// The events stay raw until it is known in whose function they stand, for the sake of the error.
+/// A function. Its events are parsed later, so that an error can name the function.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Function {
@@ -133,7 +133,7 @@ impl StreamEvent {
     }
 }
 
-/// A limit, where `-1` is none.
+/// A limit of an event source. `-1` is no limit.
 fn limit(name: &str, value: Option<i64>) -> Result<Option<u32>, String> {
     match value {
         None | Some(-1) => Ok(None),
@@ -179,7 +179,8 @@ impl ScheduleEvent {
     }
 }
 
-/// `rate(5 minutes)`.
+/// The interval of a rate expression, such as `rate(5 minutes)`.
+/// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html>
 fn rate(expression: &str) -> Option<Duration> {
     let (count, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
     let seconds = match unit.trim_end_matches('s') {
@@ -248,12 +249,14 @@ struct TimeToLive {
 impl TableProperties {
     pub fn definition(&self) -> Result<TableDefinition, String> {
         let attributes = self.attribute_definitions.iter().map(|it| {
-            attribute(&it.attribute_name, &it.attribute_type).ok_or_else(|| format!("type {}", it.attribute_type))
+            let kind = attribute_type(&it.attribute_type);
+            kind.and_then(|kind| attribute(&it.attribute_name, kind))
+                .ok_or_else(|| format!("type {}", it.attribute_type))
         });
-        let keys = self
-            .key_schema
-            .iter()
-            .map(|it| key(&it.attribute_name, &it.key_type).ok_or_else(|| format!("key type {}", it.key_type)));
+        let keys = self.key_schema.iter().map(|it| {
+            let kind = key_type(&it.key_type);
+            kind.and_then(|kind| key(&it.attribute_name, kind)).ok_or_else(|| format!("key type {}", it.key_type))
+        });
         let stream = self.stream_specification.as_ref().map(|stream| {
             view(&stream.stream_view_type).ok_or_else(|| format!("stream view type {}", stream.stream_view_type))
         });

@@ -1,4 +1,4 @@
-//! What is taken from a template, and what is refused.
+//! Templates that are read, and templates that are refused.
 
 use aws_sdk_dynamodb::types::{KeyType, StreamViewType};
 

@@ -1,5 +1,5 @@
-//! YAML as templates write it: their short tags become the long JSON form, so that `!Ref X` can never pass for the
-//! text `X`.
+//! YAML with CloudFormation's short tags. They become the long JSON form, so that `!Ref X` can't be read as the text `X`.
+//! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html>
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::{Map, Number, Value, json};
 use serde_saphyr::Tagged;
 
-/// Reads a YAML document, with every `!Name value` as `{"Fn::Name": value}` (`!Ref` and `!Condition` without `Fn::`).
+/// Parses a YAML document. `!Name value` becomes `{"Fn::Name": value}`, and `!Ref` and `!Condition` lose only their mark.
 pub(super) fn read(text: &str) -> Result<Value, serde_saphyr::Error> {
     serde_saphyr::from_str::<Node>(text).map(|node| node.0)
 }
@@ -36,7 +36,7 @@ fn long_form(name: &str, value: Value) -> Value {
     }
 }
 
-/// A value whose tag has been taken off; the values inside it still have theirs.
+/// A value without its own tag. The values inside it still have theirs.
 struct Untagged(Value);
 
 impl<'de> Deserialize<'de> for Untagged {

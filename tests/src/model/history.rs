@@ -29,7 +29,7 @@ impl Id {
         (0..PHONES.len()).map(Self::Phone).chain((0..USERS.len()).map(Self::User))
     }
 
-    /// Whether it is a number.
+    /// Returns true for a number.
     pub fn is_phone(self) -> bool {
         matches!(self, Self::Phone(_))
     }
@@ -48,7 +48,7 @@ impl Id {
     }
 }
 
-/// What an update says.
+/// The content of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Says {
     /// The customer writes `STOP`.
@@ -76,22 +76,22 @@ pub struct Update {
     pub ids: Vec<Id>,
     /// The second in which it happened, counted from the beginning of the history; none if it does not say.
     pub second: Option<i64>,
-    /// What it says.
+    /// The content.
     pub says: Says,
 }
 
 /// One change of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Whose.
+    /// The id of the contact.
     pub id: Id,
-    /// Whether it opts in.
+    /// True for an opt-in, false for an opt-out.
     pub opts_in: bool,
-    /// When the evidence was obtained, in seconds from the beginning of the history; none without evidence.
+    /// The time of the evidence, in seconds from the beginning of the history. None without evidence.
     pub obtained: Option<i64>,
 }
 
-/// What is done.
+/// An act in a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// WhatsApp posts a body of updates.
@@ -100,18 +100,18 @@ pub enum Act {
     DeliverAgain(usize),
     /// WhatsApp posts every body so far again.
     DeliverAllAgain,
-    /// Staff switches somebody, in (`true`) or out.
+    /// Staff opts a contact in (`true`) or out.
     Switch(Id, bool),
-    /// Staff blocks somebody (`true`), or lifts the block.
+    /// Staff blocks a contact (`true`), or lifts the block.
     Block(Id, bool),
     /// Staff uploads many changes.
     Batch(Vec<Change>),
-    /// Staff has somebody erased.
+    /// Staff erases a contact.
     Erase(Id),
 }
 
 impl Act {
-    /// Whether it has anything in it that may free somebody. A repeat never has.
+    /// Returns true if the act may free an id of a restriction. A repeat never does.
     pub fn may_free(&self) -> bool {
         match self {
             Self::Deliver(updates) => {
@@ -130,9 +130,9 @@ impl Act {
 pub struct Step {
     /// Its number in the history as it was drawn.
     pub number: usize,
-    /// When it is, in seconds from the beginning of the history.
+    /// The time of the act, in seconds from the beginning of the history.
     pub second: i64,
-    /// What is done.
+    /// The act.
     pub act: Act,
 }
 
@@ -157,19 +157,19 @@ pub fn history(seed: u64, steps: usize) -> Vec<Step> {
     acts.into_iter().enumerate().map(&mut step).collect()
 }
 
-/// Somebody who writes, under a number and a user id that nobody else has at the time.
+/// A person with a number and a user id that no other person has at the time.
 struct Human {
     phone: Option<usize>,
     user: usize,
 }
 
-/// Who writes a history: the lives of a few people in the order of time, told with delay.
+/// The author of a history: the lives of a few people in the order of time, delivered with delay.
 struct Author {
     random: Rng,
     second: i64,
     updates: usize,
     people: Vec<Human>,
-    /// User ids that somebody has or had: nobody gets another's.
+    /// Number of user ids given so far. No user id is given twice.
     users: usize,
     /// The second in which it was last told who goes by which ids.
     taught: i64,
@@ -230,7 +230,7 @@ impl Author {
         acts.push((self.second + late, Act::Deliver(vec![update])));
     }
 
-    /// Somebody writes, or uses WhatsApp's own control.
+    /// The update of a person who writes, or uses WhatsApp's own marketing control.
     fn message(&mut self) -> Update {
         let says = match self.random.u8(..82) {
             0..=29 => Says::Stop,
@@ -265,7 +265,7 @@ impl Author {
         Update { number: self.updates, ids, second, says }
     }
 
-    /// Somebody gets another number, another user id, or both. Not always is that told.
+    /// Gives a person another number, another user id, or both. WhatsApp does not always send an update for that.
     fn change_ids(&mut self, acts: &mut Vec<(i64, Act)>) {
         self.teach();
         let who = self.random.usize(..self.people.len());

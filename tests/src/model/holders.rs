@@ -1,10 +1,10 @@
-//! Who held which id when, as all that was told so far tells it in the order of its own time.
+//! The holders of each id over time, derived from all updates so far in the order of their own times.
 //!
 //! A person has one number and one user id at a time. Each id has its runs, one after the other, each of one person:
 //! - A message with both ids is of a person who goes by both from then on, and has left other numbers.
 //! - News of a change ends the run of the old id; the person goes by the new one from then on.
 //! - By either, a number at which another user id is known gets a new holder: the run ends, and a new one begins.
-//! - Anybody else who is known at an id to which a person comes is that person.
+//! - Any other person known at an id to which a person comes is the same person.
 //!
 //! An example: `P0+U0 @10`, `P0 moved to P1 @20`, `P0+U1 @30`. U0's person has P0 until 20, and P1 from then on. U1's person has
 //! P0 from 20 on. So what P0 says at 15 is said by U0's person and what it says at 25 by U1's, whenever it is delivered.
@@ -16,22 +16,22 @@ use super::history::Id;
 /// Something that was told of who goes by which ids.
 #[derive(Clone, Debug)]
 pub(super) struct Lesson {
-    /// When it was so: a second.
+    /// The second at which it was true.
     pub(super) second: i64,
-    /// What was told.
+    /// The content.
     pub(super) teaches: Teaches,
-    /// Whether somebody whom it concerns was erased, so that it may not be known.
+    /// True if a person concerned was erased, so that the system may not know it.
     pub(super) is_forgotten: bool,
     /// Whether something newer of the same people was told before.
     pub(super) is_late: bool,
 }
 
-/// What is told of who goes by which ids.
+/// The content of an update about a person's ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Teaches {
-    /// Somebody goes by both ids, the number first.
+    /// A person has both ids: the number and the user id.
     Both(Id, Id),
-    /// Somebody goes by the second in place of the first.
+    /// A person has the second id in place of the first.
     Moved(Id, Id),
 }
 
@@ -54,7 +54,7 @@ struct Run {
     /// Its last second, which it shares with the run after.
     until: i64,
     person: Person,
-    /// Whether somebody is known to have come here.
+    /// True if a person is known to have come to the id.
     is_held: bool,
 }
 
@@ -88,10 +88,10 @@ impl Holders {
         holders
     }
 
-    /// Who goes by an id in a second. In the second of a change it may be either.
+    /// The persons who may hold an id in a second. In the second of a change it may be either.
     ///
-    /// Staff who names an id means whoever holds it. Where nobody is known to have come to an id that was left, it may mean
-    /// the person who was there last.
+    /// An id named by staff is of its holder. If no person is known to have come to an id that was left, it may also be of the
+    /// person who had it last.
     pub(super) fn people(&self, id: Id, second: i64, by_staff: bool) -> BTreeSet<Person> {
         let (mut people, mut before) = (BTreeSet::new(), None);
         for run in self.0.iter().filter(|run| run.id == id) {
@@ -121,7 +121,7 @@ impl Holders {
         self.ids_since(&[person].into(), i64::MAX)
     }
 
-    /// How many people held an id, one after the other.
+    /// The number of persons who held an id, one after the other.
     pub(super) fn count(&self, id: Id) -> usize {
         self.0.iter().filter(|run| run.id == id).count()
     }
@@ -151,7 +151,7 @@ impl Holders {
         self.begin(id, second);
     }
 
-    /// A run begins, of nobody who is known.
+    /// Begins a run of an unknown person.
     fn begin(&mut self, id: Id, second: i64) {
         let person = Person(self.0.len());
         self.0.push(Run { id, from: second, until: i64::MAX, person, is_held: false });

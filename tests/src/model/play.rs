@@ -12,7 +12,7 @@ use super::rules::{Model, Reason};
 use super::{report, wire};
 use crate::World;
 
-/// How often a request is made, at most.
+/// Maximum number of attempts at a request.
 const TRIES: usize = 3;
 
 /// The seconds of a week: older updates are delivered no more.
@@ -23,7 +23,7 @@ const WEEK: i64 = 7 * 86_400;
 pub struct Violation {
     /// The number of the step.
     pub step: usize,
-    /// What is wrong.
+    /// The violated rule.
     pub what: String,
 }
 
@@ -39,12 +39,12 @@ struct Player<'a> {
     begun: i64,
     now: i64,
     model: Model,
-    /// What was delivered, by the number of its step.
+    /// The updates that were delivered, by the number of their step.
     delivered: BTreeMap<usize, Vec<Update>>,
     /// The numbers of the updates that came before the time at which they say that they happened.
     early: BTreeSet<usize>,
     list: List,
-    /// Who was erased, and in which second.
+    /// The ids that were erased, each with its second.
     erased: Vec<(Id, i64)>,
 }
 
@@ -138,8 +138,8 @@ impl Player<'_> {
         self.deliver_again(all).await
     }
 
-    /// WhatsApp delivers again what is not older than a week. Returns whether that may free anybody: only what comes after an
-    /// erasure from a clock that was ahead may, since nobody knows any more that it counted before.
+    /// Delivers updates again that are not older than a week. Returns true if one of them may free an id: an update with a
+    /// timestamp ahead of the clock may, if it is delivered again after an erasure, since the system has forgotten it.
     async fn deliver_again(&mut self, mut updates: Vec<Update>) -> Result<bool, String> {
         updates.retain(|update| update.second.is_none_or(|second| self.now - second < WEEK));
         if !updates.is_empty() {
@@ -163,7 +163,7 @@ impl Player<'_> {
         Ok(())
     }
 
-    /// Has somebody erased. Nothing may be left of the history then.
+    /// Has a contact erased, and checks that its history is empty.
     async fn erase(&mut self, id: Id) -> Result<(), String> {
         let path = format!("/contacts/{}", id.shown());
         self.ask(Method::DELETE, &path, None, &[StatusCode::NO_CONTENT]).await?;
@@ -200,8 +200,8 @@ impl Player<'_> {
         Ok(())
     }
 
-    /// Looks who gets marketing: nobody whom the model restricts and, where nothing may have freed anybody, nobody who did not
-    /// get it before.
+    /// Checks that no id gets marketing that the model restricts and, unless an id may have been freed, none that got no
+    /// marketing before.
     async fn look(&mut self, may_free: bool, asks_the_filter: bool) -> Result<(), String> {
         let list = self.list()?;
         for ((id, reason), why) in self.model.restricted() {
@@ -240,7 +240,7 @@ impl Player<'_> {
         report::skipped(&report?)
     }
 
-    /// What the suppression list says of every id, as the table has it.
+    /// The suppression list in the table.
     fn list(&self) -> Result<List, String> {
         let key = |id: Id| {
             let id = id.shown();

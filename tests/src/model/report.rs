@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::history::Id;
 use super::rules::Reason;
 
-/// What a report calls each reason.
+/// The name of each reason in a report.
 const REASONS: [(Reason, &str); 3] =
     [(Reason::Blocked, "blocked"), (Reason::ProviderStopped, "provider_stopped"), (Reason::OptedOut, "opted_out")];
 
-/// Why each id is skipped who is, in a report on all ids.
+/// The reason for each skipped id, from a report on all ids.
 ///
 /// # Errors
 /// The report does not add up.

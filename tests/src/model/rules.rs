@@ -1,16 +1,17 @@
-//! The reference model: who must not get marketing, told from what was acknowledged alone.
+//! The reference model: the ids that must not get marketing, derived only from the updates and requests that were answered
+//! with success.
 //!
 //! It knows nothing of the implementation. It keeps every *restriction* (opt-out, block, stop at the provider) with the ids
 //! that it names and the time at which it counts, and every *release* (opt-in, end of a block, resume) with the ids that it
 //! may free. A restriction stands at an id until a release that counts later frees that id. It stands at each id that it
 //! names, and at each by which its person goes.
 //!
-//! **When** something counts (design 4.4). A message counts at its own second: a restriction at its end, a release at its
+//! **The time** at which an event counts (design 4.4). A message counts at its own second: a restriction at its end, a release at its
 //! beginning, and no release later than its first processing. A message whose time is missing or far ahead counts at its
 //! first processing. What staff does counts when it is done, and behind everything that stands. A change of a batch counts at
 //! the time of its evidence; an opt-in without evidence releases nobody, an opt-out without evidence counts when it is sent.
 //!
-//! **Whom** it concerns (design 4.1). `Holders` tells who held which id at the time of an event. A release frees the ids by
+//! **The persons** whom an event concerns (design 4.1). `Holders` has the holders of each id at the time of an event. A release frees the ids by
 //! which its person goes then or later.
 //!
 //! **After an erasure** (design 4.8) everything stands as before, and no message of the customer that is not newer than the
@@ -19,15 +20,17 @@
 //! The model is looser than the design, so that it never calls wrong what is right, where
 //! - two contacts turn out to be one person: the stricter state should stand. Here, a release of either frees both if it is
 //!   newer than the restriction;
-//! - a person comes to an id where a restriction of somebody before stands: an earlier release of that person may free it if
-//!   it is newer than the restriction;
+//! - a person comes to an id where a restriction of an earlier holder stands: an earlier release of that person may free it
+//!   if it is newer than the restriction;
 //! - something was not known yet: what a release freed, as far as was known at any moment since it was processed, need not be
 //!   restricted again;
 //! - staff names an id that was left: it may mean the person who left it;
-//! - news of who goes by which ids comes late, after something newer of the same people: then a restriction stands at the ids
-//!   that it names, and need not stand at the others of its person, and a release may free what it would without that news;
-//! - somebody was erased: who went by which ids is forgotten, and so is which messages were heard. What frees one of the
-//!   person's ids may free all, a release may be heard again, and only the ids that a restriction names must stay restricted;
+//! - an update about a person's ids comes late, after a newer one of the same people: then a restriction stands at the ids
+//!   that it names, and need not stand at the others of its person, and a release may free the ids that it would free without
+//!   that update;
+//! - a person was erased: the links of ids are forgotten, and so are the messages that were processed. A release of one of
+//!   the person's ids may free all, a release may be processed again, and only the ids that a restriction names must stay
+//!   restricted;
 //! - staff restricts: that may count later than the model says, which makes no difference but to releases of the future.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +38,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::history::{Change, Id, Says, Update};
 use super::holders::{Holders, Lesson, Person, Teaches};
 
-/// The reasons for which somebody gets no marketing, in the order in which campaigns name them. None of them ends another.
+/// The reasons for which a contact gets no marketing, in the order in which campaigns name them. They are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// Blocked by staff.
@@ -53,8 +56,8 @@ pub struct Model {
     restrictions: Vec<Event>,
     releases: Vec<Event>,
     erasures: Vec<Erasure>,
-    /// The numbers of the updates that were heard.
-    heard: BTreeSet<usize>,
+    /// The numbers of the updates that were processed.
+    processed: BTreeSet<usize>,
     /// The newest time that anything counts at: milliseconds.
     newest: i64,
     turn: usize,
@@ -66,7 +69,7 @@ struct Event {
     reason: Reason,
     named: Vec<Id>,
     by_staff: bool,
-    /// When it counts: milliseconds.
+    /// The time at which it counts, in milliseconds.
     at: i64,
     /// The second that tells who went by its ids.
     second: i64,
@@ -78,7 +81,7 @@ struct Event {
     told: String,
 }
 
-/// Somebody was erased.
+/// The erasure of a contact.
 #[derive(Clone, Debug)]
 struct Erasure {
     /// The id that was named.
@@ -94,9 +97,9 @@ impl Model {
     pub fn hear(&mut self, update: &Update, now: i64) {
         let own = update.second.filter(|second| *second <= now + 300);
         let second = own.unwrap_or(now);
-        let is_new = self.heard.insert(update.number);
+        let is_new = self.processed.insert(update.number);
         let is_forgotten = self.erasures.iter().any(|erasure| update.ids.iter().any(|id| erasure.ids.contains(id)));
-        // What stands in the history is known again, until it is erased.
+        // An update in the history is known as a repeat, until it is erased.
         if !is_new && !is_forgotten && update.says != Says::Hello {
             return;
         }
@@ -116,7 +119,7 @@ impl Model {
             Some(second) => second.min(now) * 1000,
             None => now * 1000,
         };
-        // What was erased may free once more, and need not restrict once more.
+        // An update that was erased may free again, and need not restrict again.
         if is_new || !restricts {
             let event = Event { at, second, ..self.event(reason, &update.ids, now, update.to_string()) };
             self.add(restricts, Event { by_staff: false, ..event });
@@ -163,7 +166,7 @@ impl Model {
         self.erasures.push(Erasure { id, second: now, turn: self.turn, ids });
     }
 
-    /// Who must not get marketing and for which reason, with the event of which that follows.
+    /// The ids that must not get marketing, each with a reason and the event from which it follows.
     pub fn restricted(&self) -> BTreeMap<(Id, Reason), &str> {
         let holders = Holders::of(self.lessons.iter());
         let mut restricted = BTreeMap::new();
@@ -185,12 +188,12 @@ impl Model {
         restricted
     }
 
-    /// Whether nobody is known ever to have come to an id, or left it, but one person.
+    /// Returns true if only one person is known to have come to an id or left it.
     pub fn is_of_one_person(&self, id: Id) -> bool {
         Holders::of(self.lessons.iter()).count(id) == 1
     }
 
-    /// The person whom a restriction concerns, where that is sure.
+    /// The person whom a restriction concerns. None if there may be several.
     fn surely(&self, holders: &Holders, restriction: &Event) -> Option<Person> {
         let mut people = restriction.people(holders).into_iter();
         let person = people.next().filter(|_| people.next().is_none())?;
@@ -198,14 +201,14 @@ impl Model {
         self.erasures.iter().all(|erasure| erasure.ids.is_disjoint(&ever)).then_some(person)
     }
 
-    /// Whether all that was told of a person came in the order of its time.
+    /// Returns true if all updates about a person's ids came in the order of their own times.
     fn came_in_order(&self, holders: &Holders, person: Person) -> bool {
         let ever = holders.ids_since(&[person].into(), i64::MIN);
         let mut late = self.lessons.iter().filter(|lesson| lesson.is_late);
         !late.any(|lesson| lesson.teaches.ids().iter().any(|id| ever.contains(id)))
     }
 
-    /// Whether a release counts later than a restriction at an id.
+    /// Returns true if a release counts later than a restriction at an id.
     fn is_newer(&self, release: &Event, restriction: &Event, id: Id) -> bool {
         let was_erased_between = |erasure: &Erasure| {
             let is_between = restriction.turn < erasure.turn && erasure.turn < release.turn;
@@ -266,7 +269,8 @@ impl Model {
 }
 
 impl Event {
-    /// Whom it concerns. Where it names both, the user id tells it also in the second of a change.
+    /// The persons whom the event may concern. For an event with both ids, the user id decides, even in the second of a
+    /// change.
     fn people(&self, holders: &Holders) -> BTreeSet<Person> {
         let tells = self.named.iter().max();
         tells.map(|id| holders.people(*id, self.second, self.by_staff)).unwrap_or_default()
@@ -282,7 +286,7 @@ mod tests {
     const USER: Id = Id::User(0);
     const NEW_USER: Id = Id::User(1);
 
-    /// A model that heard these at the second at which they happened, in this order.
+    /// A model that processed these updates in this order, each at its own second.
     fn model(told: &[(&[Id], i64, Says)]) -> Model {
         let mut model = Model::default();
         for (number, (ids, second, says)) in told.iter().enumerate() {

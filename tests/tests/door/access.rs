@@ -1,4 +1,4 @@
-//! Who may do what, as the routes and scopes of the template say.
+//! The routes that each scope of the template opens.
 
 use axum::body::Body;
 use axum::extract::Request;

@@ -1,4 +1,4 @@
-//! What is logged for alarms to be raised by.
+//! The log lines that raise alarms.
 
 use axum::body::Body;
 use axum::extract::Request;

@@ -1,4 +1,4 @@
-//! What each kind of work may cost, in calls of the table and read units.
+//! The budgets of each kind of work, in calls of the table and read units.
 
 use axum::http::StatusCode;
 use consent::log::Metric;
@@ -106,7 +106,7 @@ async fn a_body_of_many_messages_is_read_once_for_each_hundred_keys() {
 /// The tenants of the test below; each has a channel.
 const TENANTS: usize = 40;
 
-/// How many of its thousand updates are the first tenant's: more than one read has room for.
+/// Number of the first tenant's updates among the thousand: more than one read has room for.
 const OF_THE_FIRST: usize = 220;
 
 /// The first so many other tenants have a customer each who says a keyword.

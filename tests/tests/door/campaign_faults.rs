@@ -26,7 +26,7 @@ async fn world(recipients: usize) -> (World, Value) {
     (world, json!({"tenant_id": "demo", "category": "marketing", "contacts": contacts}))
 }
 
-/// Whether the campaign could be filtered. If so, everybody is where they belong.
+/// Returns true if the campaign could be filtered, and checks the answer for each recipient.
 async fn is_filtered(world: &World, campaign: &Value) -> bool {
     let recipients = campaign["contacts"].as_array().unwrap();
     match world.filter(campaign).await {

@@ -1,4 +1,5 @@
-//! Channels are given to tenants and taken back, and every message counts for whoever held its channel when it was written.
+//! Channels that are registered, released and handed on. A message counts for the tenant that held its channel when it was
+//! written.
 
 use std::collections::HashMap;
 
@@ -41,8 +42,8 @@ async fn post(world: &World, body: &Value) {
     assert_eq!(world.post_webhook(body).await, StatusCode::OK, "{body}");
 }
 
-/// A world in which `acme` held the channel for an hour, nobody for the next, and `zeta` holds it for an hour; and the
-/// seconds at which each began.
+/// A world in which `acme` held the channel for an hour, no tenant for the next, and `zeta` has held it for an hour; and the
+/// second at which each of the three began.
 async fn handed_on() -> (World, i64, i64, i64) {
     let world = World::start().await;
     world.register(CHANNEL, "acme").await;
@@ -57,7 +58,7 @@ async fn handed_on() -> (World, i64, i64, i64) {
     (world, acme, nobody, zeta)
 }
 
-/// What the table has about the channel.
+/// The channel's item in the table.
 async fn item(world: &World) -> Value {
     let items = world.items().await;
     items.into_iter().find(|item| item["pk"] == format!("CHANNEL#{CHANNEL}")).unwrap()
@@ -83,7 +84,7 @@ async fn a_channel_that_was_taken_back_is_nobodys() {
     let stop = body(&world.message(BEN, "STOP"));
     assert_eq!(world.post_webhook(&stop).await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(world.status_at("acme", BEN).await, None);
-    // It stays so, and so does one that never was anybody's.
+    // A second release changes nothing, and neither does that of a channel without a tenant.
     release(&world, CHANNEL).await.expect(StatusCode::NO_CONTENT);
     release(&world, "201").await.expect(StatusCode::NO_CONTENT);
     assert_eq!(release(&world, "first").await.problem(StatusCode::UNPROCESSABLE_ENTITY), ["phone_number_id"]);
@@ -100,7 +101,7 @@ async fn another_tenant_gets_a_channel_two_minutes_after_it_was_taken_back() {
     release(&world, CHANNEL).await.expect(StatusCode::NO_CONTENT);
     assert_eq!(put("zeta").await, StatusCode::CONFLICT);
     world.wait(119);
-    // Whoever takes it back once more does not begin anew.
+    // A further release does not change the time of the first.
     release(&world, CHANNEL).await.expect(StatusCode::NO_CONTENT);
     let refused = world.put_channel(CHANNEL, "zeta", None).await.expect(StatusCode::CONFLICT);
     assert!(refused["detail"].as_str().unwrap().contains("2026-11-22T10:02:00"), "{refused}");

@@ -1,4 +1,4 @@
-//! What customers are told, and that they are told once.
+//! Confirmations to customers, each of which is sent once.
 
 use axum::http::{Method, StatusCode};
 use consent::log::Metric;
@@ -131,7 +131,7 @@ async fn errors_that_pass_are_tried_again_with_growing_gaps_until_it_goes_out() 
     assert_eq!((world.sent().len(), state(&world, 0).await), (1, json!("sent")));
 }
 
-/// What WhatsApp may refuse a message with, once: the code, how all sends were answered, and the confirmation's fate.
+/// WhatsApp's error codes for one refused message: the code, the HTTP statuses of all sends, and the confirmation's state.
 const REFUSALS: [(u32, &[u16], &str); 24] = [
     // Stopped by the customer; withheld; too late; undeliverable; spam.
     (131_050, &[400], "failed"),
@@ -152,7 +152,7 @@ const REFUSALS: [(u32, &[u16], &str); 24] = [
     (133_004, &[500, 200], "sent"),
     (131_057, &[500, 200], "sent"),
     (131_000, &[500, 200], "sent"),
-    // The access token: whoever is told by the alarm has a day to put a good one in its place.
+    // The access token: after the alarm, staff has a day to replace it.
     (0, &[401, 200], "sent"),
     (190, &[401, 200], "sent"),
     // Policy, lock, country; payment; template paused.

@@ -1,8 +1,7 @@
 //! Webhook shapes that other projects' fixtures and Meta's pages show: each file in `corpus/webhooks/` is one of them.
 //!
-//! A file says where its shape was seen, and which ids have to be on the suppression list once it was delivered with every
-//! text (`{text}`) set to `STOP`. That was written by hand from the design, and so were the shapes: no value in them is
-//! anybody's.
+//! A file names the source of its shape, and the ids that have to be on the suppression list after its delivery with every
+//! text (`{text}`) set to `STOP`. Expectations and shapes were written by hand, and all values in them are made up.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,9 +24,9 @@ const AT_ONCE: usize = 24;
 struct Shape {
     /// The file's name.
     name: String,
-    /// What the suppression list gains.
+    /// The ids that the suppression list gains.
     suppressed: Suppressed,
-    /// The opt-outs that nobody can be found for.
+    /// The number of opt-outs without a sender.
     unreadable_opt_outs: usize,
     /// The body as it stands in the file, to the byte.
     body: String,
@@ -154,9 +153,9 @@ async fn deliver(world: &World, body: String) {
     while world.post_text(&body).await != StatusCode::OK {}
 }
 
-/// What the table holds about people in the end, by key. Left out is what depends on the order of processing, of which the
-/// design promises nothing: versions; how and when a contact got where it is (`source`, `status_changed_at`); what an event
-/// did when it was processed (`effect`, `reason`, `confirmation`), and with that the outbox.
+/// The items about people in the table in the end, by key, without the attributes that depend on the order of processing:
+/// versions, the origin of a contact's status (`source`, `status_changed_at`), the result of an event's first processing
+/// (`effect`, `reason`, `confirmation`), and with that the outbox.
 async fn ended(world: &World) -> BTreeMap<String, Value> {
     const OF_PROCESSING: [&str; 6] = ["version", "source", "status_changed_at", "effect", "reason", "confirmation"];
     let of_people = |item: &Value| text(&item["pk"]).starts_with("T#") && item["sk"] != "SETTINGS";

@@ -1,8 +1,9 @@
-//! What tenants and their staff do: settings, the contacts table, batches, erasure.
+//! The dashboard's API: settings, contacts, batches, erasure.
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
+use local::token::Scopes;
 use serde_json::{Value, json};
 use tests::{SCOPES, World};
 
@@ -47,7 +48,7 @@ async fn settings_that_somebody_else_saved_first_are_not_overwritten() {
     let world = World::start().await;
     let save = async |if_match: &str| {
         let request = Request::put("/settings")
-            .header(header::AUTHORIZATION, format!("Bearer {}", world.system.token("demo", SCOPES)))
+            .header(header::AUTHORIZATION, format!("Bearer {}", world.system.token("demo", Scopes(SCOPES))))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::IF_MATCH, if_match);
         world.call(request.body(Body::from(settings().to_string())).unwrap()).await
@@ -84,7 +85,7 @@ async fn bodies_that_are_no_json_objects_are_refused_with_problem_documents() {
     let world = World::start().await;
     let put = async |kind: &str, body: &'static str| {
         let request = Request::put("/settings")
-            .header(header::AUTHORIZATION, format!("Bearer {}", world.system.token("demo", SCOPES)))
+            .header(header::AUTHORIZATION, format!("Bearer {}", world.system.token("demo", Scopes(SCOPES))))
             .header(header::CONTENT_TYPE, kind);
         world.call(request.body(Body::from(body)).unwrap()).await
     };

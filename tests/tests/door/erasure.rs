@@ -1,4 +1,4 @@
-//! Somebody is erased while messages are still on their way, and while calls of the table fail.
+//! Erasures while messages are still on their way, and while calls of the table fail.
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ async fn erase(world: &World, id: &str) -> StatusCode {
     world.ask(Method::DELETE, &format!("/contacts/{id}"), None).await.status
 }
 
-/// Why a campaign skips each of these; empty for whoever gets it.
+/// The reason for which a campaign skips each of these ids. Empty for an id that gets it.
 async fn skipped<const N: usize>(world: &World, ids: [&str; N]) -> [String; N] {
     let mut reasons = Vec::new();
     for id in ids {
@@ -216,7 +216,7 @@ async fn a_message_sent_ahead_of_time_is_not_new_after_the_erasure_that_took_it(
     assert_eq!(items(&world, "H").await, Vec::<Value>::new());
 }
 
-/// Somebody with two ids, a number left behind and a history of more pages than one, under each of them.
+/// A world with a person who has two ids and left a number, with a history of several pages under each of the three.
 async fn somebody() -> World {
     let world = World::start().await;
     deliver(&world, &text(&world, "wamid.first", (Some(PHONE), Some(USER)), "STOP")).await;

@@ -14,13 +14,13 @@ use tests::{Counted, World, webhook};
 const ROUTED: [&str; 3] = ["webhook", "settings", "contacts"];
 const INVOKED: [&str; 2] = ["campaign-filter", "confirmation"];
 
-/// Who opted out an hour before, in every case.
+/// A customer who opted out an hour before, in every case.
 const SHEENA: &str = "14155550123";
 
-/// Who did so without showing a number. Is there before only those events that tell of this id.
+/// A customer without a number who opted out an hour before, in the cases whose event has this id.
 const KIM: &str = "US.20000000000000000001";
 
-/// Who stopped marketing with WhatsApp's own control, an hour before. Is there before only those events that tell of it.
+/// A customer who stopped marketing in WhatsApp an hour before, in the cases whose event has this id.
 const STAN: &str = "14155550120";
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn every_event_is_answered_as_before() {
     }
 }
 
-/// What a function makes of an event in a system where some customers have opted out.
+/// A function's answer to an event, in a system where some customers have opted out.
 async fn answer(name: &str, event: String) -> Value {
     let world = World::start().await;
     world.delivers(&world.message(SHEENA, "STOP").at(world.seconds() - 3600)).await;
@@ -69,7 +69,7 @@ async fn answer(name: &str, event: String) -> Value {
     }
 }
 
-/// What the webhook makes of an event.
+/// The webhook's answer to an event, with the table afterwards.
 async fn taken_in(world: &World, event: String) -> Value {
     if event.contains(KIM) {
         let mut stop = webhook(&[world.message("", "STOP").without("from").at(world.seconds() - 3600).json()]);
@@ -87,8 +87,8 @@ async fn taken_in(world: &World, event: String) -> Value {
     json!({"status": answer.status.as_u16(), "body": answer.body, "counted": counted.all(), "table": table(world).await})
 }
 
-/// What the table holds, but for channels and settings: by kind, then by id, the outbox by time. Shards are left out, since
-/// they follow from the ids.
+/// The items in the table except channels and settings: by kind, then by id, those of the outbox by time. Shards are left
+/// out, since they follow from the ids.
 async fn table(world: &World) -> Value {
     let mut table = Map::new();
     for item in world.items().await {
@@ -136,7 +136,7 @@ fn readable(value: &Value) -> Value {
     }
 }
 
-/// Who is listed afterwards, in a line each.
+/// The people on the list afterwards, in a line each.
 fn summary(list: &Value) -> Vec<String> {
     let contacts = list["contacts"].as_array().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -23,9 +23,9 @@ struct Faulty(Arc<Mutex<Orders>>);
 #[derive(Default)]
 struct Orders {
     list: Vec<u8>,
-    /// How many of the next reads break off in the middle.
+    /// The number of the next reads that break off in the middle.
     broken: usize,
-    /// Whether the object is another one by the time it is read.
+    /// True if the object was replaced before it is read.
     replaced: bool,
     /// The key that nothing can be written to.
     refused: Option<&'static str>,
@@ -65,7 +65,7 @@ async fn answer(State(faulty): State<Faulty>, request: Request) -> Response {
     .unwrap()
 }
 
-/// Filters a list of a hundred, of whom one opted out.
+/// Filters a list of a hundred people, one of whom opted out.
 async fn filter(faulty: &Faulty) -> Result<FilterAnswer, FilterError> {
     let world = World::start().await;
     world.says("+14155560042", "STOP").await;

@@ -1,8 +1,6 @@
 //! One person under several ids: number and user id, numbers that change, numbers that change hands.
 
 use std::convert::Infallible;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::http::{Method, StatusCode};
 use consent::contact::Source;
@@ -12,11 +10,8 @@ use consent::id::{ContactId, EventId};
 use consent::identity::{Ids, Person, Sighting};
 use consent::store::{ChangeOutcome, ChangeRequest, ReadSet, Store, TenantStore};
 use consent::time::Time;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use tests::{World, webhook};
-use tokio::runtime::Runtime;
 
 const PHONE: &str = "14155550123";
 const NEW_PHONE: &str = "14155550124";
@@ -24,7 +19,7 @@ const USER: &str = "US.13491208655302741918";
 const NEW_USER: &str = "US.20000000000000000001";
 
 /// A text message by number, user id or both.
-fn text(id: &str, (phone, user): (Option<&str>, Option<&str>), seconds: i64, text: &str) -> Value {
+pub fn text(id: &str, (phone, user): (Option<&str>, Option<&str>), seconds: i64, text: &str) -> Value {
     let mut message = json!({"id": id, "timestamp": seconds.to_string(), "type": "text", "text": {"body": text}});
     if let Some(phone) = phone {
         message["from"] = phone.into();
@@ -53,15 +48,15 @@ async fn deliver(world: &World, message: Value) {
     world.wait(1);
 }
 
-/// Somebody writes now.
+/// Delivers a message of a customer, sent now.
 async fn says(world: &World, ids: (Option<&str>, Option<&str>), words: &str) {
     static MESSAGES: AtomicU32 = AtomicU32::new(0);
     let id = format!("wamid.identity.{}", MESSAGES.fetch_add(1, Ordering::Relaxed));
     deliver(world, text(&id, ids, world.seconds(), words)).await;
 }
 
-/// Why each of these would be skipped in a campaign; empty for whoever gets it.
-async fn skipped<const N: usize>(world: &World, ids: [&str; N]) -> [String; N] {
+/// The reason for which a campaign skips each of these ids. Empty for an id that gets it.
+pub async fn skipped<const N: usize>(world: &World, ids: [&str; N]) -> [String; N] {
     let mut reasons = Vec::new();
     for id in ids {
         let campaign = json!({"tenant_id": "demo", "category": "marketing", "contacts": [id]});
@@ -177,13 +172,13 @@ async fn a_changed_number_takes_the_contact_along_and_stays_suppressed() {
     }
     says(&world, (Some(NEW_PHONE), Some(USER)), "START").await;
     assert_eq!(skipped(&world, [PHONE, NEW_PHONE, USER]).await, ["opted_out", "", ""]);
-    // Somebody else has the old number now.
+    // Another person has the old number now.
     says(&world, (Some(PHONE), None), "START").await;
     assert_eq!(skipped(&world, [PHONE, NEW_PHONE]).await, ["", ""]);
     says(&world, (Some(PHONE), None), "STOP").await;
     assert_eq!(skipped(&world, [PHONE, NEW_PHONE]).await, ["opted_out", ""]);
     assert_eq!(world.history(PHONE).await.len(), 2, "the history of the new holder alone");
-    // What the old number said before the change, and comes only now, is the old holder's.
+    // A message from the old number that was sent before the change, and comes only now, is of the old holder.
     deliver(&world, text("wamid.late", (Some(PHONE), None), changed - 1, "START")).await;
     assert_eq!(world.history(NEW_PHONE).await.iter().filter(|event| event["id"] == "wamid.late").count(), 1);
     assert_eq!(skipped(&world, [PHONE, NEW_PHONE]).await, ["opted_out", ""]);
@@ -334,7 +329,7 @@ async fn the_words_of_one_person_under_two_ids_are_decided_in_order() {
 
 // A stop against the learning of its link, at every interleaving of what the two read and write.
 
-/// What one of the two does.
+/// The work of one of the two writers.
 struct Task {
     sighting: Sighting,
     event: Option<Event>,
@@ -419,124 +414,5 @@ async fn a_stop_that_races_with_what_teaches_its_link_counts_under_every_id() {
                 }
             }
         }
-    }
-}
-
-// Random histories over a number, a user id and both.
-
-/// Something that is said, before or after the two ids are seen together.
-#[derive(Clone, Debug)]
-struct MessageText {
-    stop: bool,
-    second: i64,
-    ids: By,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
-    Phone,
-    User,
-    Both,
-}
-
-fn said(ids: impl Strategy<Value = By>) -> impl Strategy<Value = MessageText> {
-    (any::<bool>(), 0i64..30, ids).prop_map(|(stop, second, ids)| MessageText { stop, second, ids })
-}
-
-/// The times of the newest stop and start.
-#[derive(Clone, Copy, Default)]
-struct Newest {
-    stop: Option<i64>,
-    start: Option<i64>,
-}
-
-impl Newest {
-    fn hear(&mut self, said: &MessageText) {
-        if said.stop {
-            self.stop = self.stop.max(Some(said.second * 1000 + 999));
-        } else {
-            self.start = self.start.max(Some(said.second * 1000));
-        }
-    }
-
-    fn is_out(self) -> bool {
-        self.stop.is_some() && self.stop >= self.start
-    }
-}
-
-async fn play(
-    world: &World,
-    number: u32,
-    apart: &[MessageText],
-    link: i64,
-    together: &[MessageText],
-    order: &[usize],
-) -> Result<(), TestCaseError> {
-    let (phone, user) = (format!("1415556{number:04}"), format!("US.9{number}"));
-    let ids = |by: By| ((by != By::User).then_some(&*phone), (by != By::Phone).then_some(&*user));
-    let begun = 1_795_000_000;
-    let message = |kind: &str, index: usize, said: &MessageText| {
-        let words = if said.stop { "STOP" } else { "START" };
-        text(&format!("wamid.{number}.{kind}.{index}"), ids(said.ids), begun + said.second, words)
-    };
-    let post = async |message: Value| world.post_webhook(&webhook(&[message])).await;
-
-    let [mut by_phone, mut by_user] = [Newest::default(); 2];
-    for (index, said) in apart.iter().enumerate() {
-        prop_assert_eq!(post(message("apart", index, said)).await, StatusCode::OK);
-        if said.ids == By::Phone { by_phone.hear(said) } else { by_user.hear(said) }
-    }
-    let before = skipped(world, [&phone, &user]).await;
-    prop_assert_eq!(before.clone().map(|reason| !reason.is_empty()), [by_phone.is_out(), by_user.is_out()]);
-    let hello = text(&format!("wamid.{number}.link"), ids(By::Both), begun + link, "hello");
-    prop_assert_eq!(post(hello).await, StatusCode::OK);
-    let after = skipped(world, [&phone, &user]).await;
-    prop_assert_eq!(&after[0], &after[1]);
-    for before in &before {
-        prop_assert!(before.is_empty() || after[0] == *before, "joining loosened what an id had");
-    }
-
-    let mut both = Newest { stop: by_phone.stop.max(by_user.stop), start: by_phone.start.max(by_user.start) };
-    let met = by_phone.stop.is_some() && by_user.stop.is_some();
-    if by_phone.is_out() != by_user.is_out() && (met || !both.is_out()) {
-        both.stop = both.stop.max(both.start).max(Some(link * 1000 + 999));
-    }
-    prop_assert_eq!(!after[0].is_empty(), both.is_out());
-    let mut heard = vec![false; together.len()];
-    for index in order {
-        // Every other delivery is of something that was said before the link was learnt: a repeat, which changes nothing.
-        if let Some(said) = apart.get(*index % (apart.len() + 1)) {
-            prop_assert_eq!(post(message("apart", index % (apart.len() + 1), said)).await, StatusCode::OK);
-        }
-        if together.is_empty() {
-            continue;
-        }
-        let index = index % together.len();
-        prop_assert_eq!(post(message("together", index, &together[index])).await, StatusCode::OK);
-        if !std::mem::replace(&mut heard[index], true) {
-            both.hear(&together[index]);
-        }
-        let now = skipped(world, [&phone, &user]).await;
-        prop_assert_eq!(now.map(|reason| !reason.is_empty()), [both.is_out(); 2]);
-    }
-    prop_assert_eq!(world.history(&phone).await, world.history(&user).await);
-    Ok(())
-}
-
-#[test]
-fn any_history_over_both_ids_is_one_once_they_are_linked_and_joining_never_loosens() {
-    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
-    static NUMBERS: AtomicU32 = AtomicU32::new(0);
-    let world = RUNTIME.block_on(World::start());
-    let mut runner = TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });
-    let apart = prop::collection::vec(said(prop_oneof![Just(By::Phone), Just(By::User)]), 0..5);
-    let together = prop::collection::vec(said(prop_oneof![Just(By::Phone), Just(By::User), Just(By::Both)]), 0..5);
-    let histories = (apart, 0i64..30, together, prop::collection::vec(any::<usize>(), 0..8));
-    let outcome = runner.run(&histories, |(apart, link, together, order)| {
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        RUNTIME.block_on(play(&world, number, &apart, link, &together, &order))
-    });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
     }
 }

@@ -62,7 +62,7 @@ impl Case {
     }
 }
 
-/// What is wrong with a line of the corpus, or with what became of it.
+/// The fault of a line of the corpus, or of its result. None if the line holds.
 fn failure(number: usize, line: &str) -> Option<String> {
     if !is_case(line) {
         return None;

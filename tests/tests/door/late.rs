@@ -19,7 +19,7 @@ fn evidence(world: &World, ago: i64) -> Value {
     json!({"text": "paper form", "obtained_at": world.shown(world.seconds() - ago)})
 }
 
-/// Whether a campaign goes to Sheena.
+/// Returns true if a campaign goes to Sheena.
 async fn eligible(world: &World) -> bool {
     let campaign = json!({"tenant_id": "demo", "category": "marketing", "contacts": [SHEENA]});
     world.filter(&campaign).await.unwrap()["counts"]["eligible"] == 1

@@ -25,7 +25,7 @@ async fn item(world: &World, kind: &str, id: &str) -> Value {
     world.items().await.into_iter().find(is_it).unwrap_or_default()
 }
 
-/// Somebody whose marketing a later version holds back, for a reason that this one does not know.
+/// A world with a contact whose marketing a later version holds back, for a reason that this version does not know.
 async fn held() -> World {
     let world = World::start().await;
     let hold = json!({"since": 5, "why": ["asked", null, true, 1.5]});
@@ -36,7 +36,7 @@ async fn held() -> World {
     world
 }
 
-/// Whether a campaign goes to an id.
+/// Returns true if a campaign goes to an id.
 async fn eligible(world: &World, id: &str) -> bool {
     let campaign = json!({"tenant_id": "demo", "category": "marketing", "contacts": [id]});
     world.filter(&campaign).await.unwrap()["counts"]["eligible"] == 1

@@ -1,4 +1,4 @@
-//! Attempts of which nothing is heard: answers that are lost, and functions that die.
+//! Attempts with an unknown outcome: answers that are lost, and functions that crash.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use tests::{Counted, World};
 
 const SHEENA: &str = "14155550123";
 
-/// Seconds after which a first attempt is over of which nothing was heard.
+/// The lease of a first attempt, in seconds.
 const LEASE: u64 = 4 * 60;
 
-/// Seconds after which any attempt is over of which nothing was heard.
+/// The lease of an attempt after one with an unknown outcome, in seconds.
 const LONG_LEASE: u64 = 60 * 60;
 
 async fn state(world: &World, index: usize) -> Value {
@@ -138,7 +138,7 @@ async fn killed_before_its_send_it_sends_once_when_the_lease_is_over() {
     let world = World::start().await;
     world.says(SHEENA, "STOP").await;
     let record = world.outbox_event().await;
-    // It reads the entry, takes the item, and dies while it looks at the contact.
+    // The function reads the entry, claims the item, and crashes while it reads the contact.
     world.calls.fail("BatchGetItem", [tests::Fault::Pass, tests::Fault::Hanging]);
     world.confirm_until(world.calls.hanging(), &record).await;
     world.calls.forgive();

@@ -64,7 +64,7 @@ async fn a_second_stop_in_words_after_a_start_is_no_repeat_of_the_first() {
         world.says(ANN, "START").await;
         assert_eq!(world.status(ANN).await, "opted_in", "{round}");
     }
-    // Staff that opts somebody in can't tell either.
+    // An opt-in by staff can't be told apart either.
     world.wait(60);
     post(&world, &text("STOP")).await;
     world.wait(60);

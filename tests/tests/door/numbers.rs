@@ -5,7 +5,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::World;
 
-/// Numbers that spreadsheets and habits mangled, and a word of what is said about each.
+/// Numbers mangled by spreadsheets and habits, each with a word of its error message.
 const MANGLED: [(&str, &str); 10] = [
     ("14155550123.0", "decimal"),
     ("1.4155550123E+10", "decimal"),
@@ -57,7 +57,7 @@ async fn opt_outs_of_mangled_numbers_are_invalid_with_the_reason() {
         assert!(detail.starts_with("id: ") && detail.contains(why), "{id}: {detail}");
     }
     assert!(results[MANGLED.len()]["detail"].as_str().unwrap().contains("decimal"));
-    // Nobody else was opted out in their stead.
+    // No other contact was opted out in their place.
     assert_eq!(world.items().await.len(), before);
 }
 

@@ -22,12 +22,12 @@ struct Intent {
     sent: Sent,
 }
 
-/// When a message says that it was sent.
+/// The timestamp of a message.
 #[derive(Clone, Copy, Debug)]
 enum Sent {
     /// So many seconds after the sequence begins.
     At(i64),
-    /// It does not say.
+    /// No timestamp.
     Unknown,
 }
 
@@ -67,7 +67,7 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Default)]
 struct Model {
     require_opt_in: bool,
-    /// Time in milliseconds, what, and whether it opts in whoever never said anything.
+    /// The events: each with its time in milliseconds, its kind, and true if it opts in a contact that was unknown before.
     events: Vec<(i64, What, bool)>,
 }
 
@@ -104,7 +104,7 @@ impl Model {
         self.holds(What::Stop, What::Resume)
     }
 
-    /// Which of two opposites came last.
+    /// Returns true if the last of two opposite events is the setting one.
     fn holds(&self, set: What, lifted: What) -> bool {
         self.sorted().iter().rfind(|(_, what, _)| [set, lifted].contains(what)).is_some_and(|(_, what, _)| *what == set)
     }

@@ -10,7 +10,7 @@ use tests::{TableRequest, World};
 
 const SHEENA: &str = "14155550123";
 
-/// What a policy lacks for a function to make these requests.
+/// The requests that a function's policies don't allow.
 fn denied(function: &str, requests: &[TableRequest]) -> Vec<String> {
     let template = Template::embedded().unwrap();
     let allows = |action: &str, keys: &[String]| {

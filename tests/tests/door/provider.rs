@@ -178,7 +178,7 @@ async fn what_may_be_a_stop_and_cannot_be_read_is_loud() {
     ] {
         assert_eq!(counted(value.clone(), category.clone()).await, (1, 1), "{value} {category}");
     }
-    // What is no stop for sure, in a category that is none of ours.
+    // A value that is surely no stop, in a category other than marketing.
     assert_eq!(counted(json!("resume"), json!("utility_messages")).await, (0, 0));
     assert_eq!(world.contact(SHEENA).await, None);
 }

@@ -1,4 +1,4 @@
-//! The ways to write an opt-out keyword that only opt-out keywords are read by: said several times, or letter by letter.
+//! The readings that count for opt-out keywords only: a keyword written several times, or letter by letter.
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -84,7 +84,7 @@ async fn a_user_id_in_a_field_for_numbers_is_a_user_id() {
     world.says(KIM, "STOP").await;
     assert_eq!(world.status(KIM).await, "opted_out");
 
-    // Beside a number it is the user id of whoever has the number.
+    // Beside a number, the user id is that of the number's holder.
     let message = world.message(ANN, "STOP").json();
     let mut body = webhook(std::slice::from_ref(&message));
     body["entry"][0]["changes"][0]["value"]["messages"][0]["from_user_id"] = "US.2".into();

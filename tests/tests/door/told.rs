@@ -41,9 +41,9 @@ enum Step {
     Fault { operation: &'static str, after: usize, fault: Fault },
     /// WhatsApp reports on the last message.
     Report(&'static str),
-    /// Staff blocks somebody or lifts the block.
+    /// Staff blocks a customer or lifts the block.
     Block(usize, bool),
-    /// Somebody is erased.
+    /// Staff erases a customer.
     Erase(usize),
 }
 
@@ -82,11 +82,11 @@ fn troubled() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What happened that may have a message sent twice, or not be told.
+/// The events of a run after which a message may be sent twice, or not at all.
 #[derive(Default)]
 struct Seen {
     linked: [bool; PEOPLE.len()],
-    /// Attempts of which the system may not have heard.
+    /// Number of attempts whose outcome the system may not know.
     unheard: usize,
 }
 
@@ -147,7 +147,7 @@ async fn say(world: &World, seen: &mut Seen, who: usize, opt_out: bool, shown: S
         message["from_user_id"] = user.into();
     }
     let body = webhook(&[message]);
-    // What meets a fault is delivered again.
+    // A body that meets a fault is delivered again.
     while world.post_webhook(&body).await != StatusCode::OK {
         world.calls.forgive();
     }
@@ -165,7 +165,7 @@ async fn drain(world: &World) {
     panic!("something stays in the outbox");
 }
 
-/// How many messages went out for each event.
+/// The number of messages sent for each event.
 fn messages(world: &World) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for message in world.system.graph().outbox() {

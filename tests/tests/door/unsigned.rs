@@ -1,4 +1,4 @@
-//! What a request costs before its signature holds, and how the secret is found that made it.
+//! The cost of a request before its signature is verified, and the search for the secret that signed it.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -78,14 +78,14 @@ async fn every_secret_is_tried_whatever_channels_a_body_names() {
         world.put_secret(&format!("consent/{number}"), &format!("secret-{number}"));
         world.register_with(&format!("{}", 300 + number), "acme", &format!("consent/{number}")).await;
     }
-    // Nobody has registered this channel of a known app: that is what is wrong, not the signature.
+    // The channel of a known app is not registered. That is the fault, not the signature.
     let counted = Counted::from_now_on();
     for number in [7, 13] {
         let body = on(&world, "999");
         assert_eq!(world.post_signed(&format!("secret-{number}"), &body).await, StatusCode::SERVICE_UNAVAILABLE);
     }
     assert_eq!(counted.count(Metric::BadSignature), 0);
-    // What is found among many channels that nobody looks up counts.
+    // A secret among many channels, most of which are not looked up, counts as well.
     let many = body(&world, (310..360).map(|channel: u32| channel.to_string()));
     assert_eq!(world.post_signed("secret-15", &many).await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(world.status_at("acme", ANN).await.as_deref(), Some("opted_out"));

@@ -1,4 +1,4 @@
-//! What customers say, and what it does.
+//! Messages from customers, and their effects.
 
 use axum::body::Body;
 use axum::extract::Request;

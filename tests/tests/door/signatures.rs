@@ -1,4 +1,4 @@
-//! Which updates count by whose signature, and which are delivered again until they can.
+//! The signatures of updates: those that count for a channel, and those whose updates are delivered again.
 
 use axum::http::{Method, StatusCode};
 use consent::log::Metric;
@@ -12,7 +12,7 @@ const ACME: &str = "consent/acme";
 /// A channel of the tenant `acme` in these tests.
 const OWN: &str = "200";
 
-/// A channel that nobody registers.
+/// A channel that is not registered.
 const STRANGE: &str = "999";
 
 /// Changes that deliver messages, each on a channel.
@@ -158,7 +158,7 @@ async fn a_stop_on_a_channel_that_nobody_registered_yet_is_delivered_again_until
 #[tokio::test]
 async fn whatever_may_count_is_a_reason_to_deliver_again_what_comes_on_an_unknown_channel() {
     let world = World::start().await;
-    // Any words that can be a keyword: nobody knows yet which are.
+    // Any words may be a keyword, since the tenant's keywords are not known.
     let hello = body(&[(STRANGE, world.message(ANN, "hello").json())]);
     for update in weighty(&world, STRANGE).into_iter().chain([hello]) {
         assert_eq!(world.post_webhook(&update).await, StatusCode::SERVICE_UNAVAILABLE, "{update}");
@@ -187,7 +187,7 @@ async fn updates_on_channels_that_are_not_ours_are_taken_and_dropped() {
     assert!(counted.all().is_empty(), "{:?}", counted.all());
     let items = world.items().await;
     assert!(items.iter().all(|item| !item["pk"].as_str().unwrap().contains("#H#")), "{items:?}");
-    // Whoever registers a channel wants its updates, whatever a list says.
+    // A registered channel gets its updates, even if it is in `IGNORED_CHANNELS`.
     world.register(OWN, "acme").await;
     assert_eq!(world.post_webhook(&body(&[(OWN, world.message(ANN, "STOP").json())])).await, StatusCode::OK);
     assert_eq!(world.status_at("acme", ANN).await.as_deref(), Some("opted_out"));
