@@ -107,7 +107,7 @@ impl Engine {
         if let Some(Serving { stop, mut task }) = self.serving.lock().await.take() {
             let _ = stop.send(());
             if tokio::time::timeout(PATIENCE, &mut task.0).await.is_err() {
-                warn!("a request to the embedded DynamoDB did not end in time");
+                warn!("request to the embedded DynamoDB did not end in time");
             }
         }
     }

@@ -129,7 +129,7 @@ impl Gateway {
             router.oneshot(request.map(into_body)).await.map_err(|never| match never {})
         });
         answer.await.unwrap_or_else(|panic| {
-            error!(%panic, function, "function died");
+            error!(%panic, function, "function panicked");
             Err(Refusal::FunctionFailed)
         })
     }

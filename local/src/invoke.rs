@@ -67,7 +67,7 @@ impl EventFunctions {
         let handler = self.0.get(name)?;
         // In a task of its own: the function goes on if the caller hangs up, and its panic stops nothing else.
         let outcome = tokio::spawn(handler(event)).await.unwrap_or_else(|panic| {
-            error!(%panic, function = name, "function died");
+            error!(%panic, function = name, "function panicked");
             Err(Diagnostic { error_type: "Runtime.ExitError".to_owned(), error_message: panic.to_string() })
         });
         Some(outcome)

@@ -125,7 +125,7 @@ impl Objects {
         let _ = stop.send(());
         let ended = async { while serving.join_next().await.is_some() {} };
         if tokio::time::timeout(PATIENCE, ended).await.is_err() {
-            warn!("a request to the embedded S3 did not end in time");
+            warn!("request to the embedded S3 did not end in time");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Stands in for EventBridge Scheduler: invokes the functions with a schedule in the template.
+//! Stands in for the scheduler of AWS: invokes the functions with a schedule in the template.
 
 use serde::Serialize;
 use serde_json::value::RawValue;

@@ -179,7 +179,8 @@ mod tests {
     #[test]
     fn a_token_carries_tenant_user_and_scopes() {
         let tokens = Tokens::random();
-        let claims = tokens.check(&format!("Bearer {}", tokens.issue("demo", Scopes("consent/read consent/write")))).unwrap();
+        let claims =
+            tokens.check(&format!("Bearer {}", tokens.issue("demo", Scopes("consent/read consent/write")))).unwrap();
         assert_eq!(claims.all[TENANT_CLAIM], "demo");
         assert_eq!(claims.all["sub"], "local-user");
         assert_eq!(claims.scopes, ["consent/read", "consent/write"]);
@@ -196,7 +197,9 @@ mod tests {
         let tokens = Tokens::random();
         let unsigned =
             "eyJhbGciOiJub25lIn0.eyJpc3MiOiJsb2NhbCIsImF1ZCI6ImNvbnNlbnQtZGFzaGJvYXJkIiwiZXhwIjo5OTk5OTk5OTk5fQ.";
-        for text in ["", "Bearer", "Bearer ", "Basic abc", unsigned, &Tokens::random().issue("demo", Scopes("consent/read"))] {
+        for text in
+            ["", "Bearer", "Bearer ", "Basic abc", unsigned, &Tokens::random().issue("demo", Scopes("consent/read"))]
+        {
             assert!(tokens.check(text).is_err(), "{text}");
         }
         let token = tokens.issue("demo", Scopes("consent/read"));

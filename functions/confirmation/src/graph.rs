@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// Maximum length of an error's title, in bytes. The rest is cut off.
 const TITLE_BYTES: usize = 256;
 
-/// The Graph API: where it is, and whom to trust there.
+/// The Graph API: its address, and the TLS configuration with the machine's root certificates.
 #[derive(Clone, Debug)]
 pub struct Graph {
     tls: ClientConfig,
@@ -31,7 +31,7 @@ pub struct GraphAddress<'a> {
 /// The connections to the Graph API of one invocation.
 ///
 /// Between two invocations Lambda freezes the function, for seconds or for hours, and its clock may stand still as well:
-/// no idle time-out can tell how old a connection is. One that the other side has closed meanwhile takes a message and
+/// no idle time-out can measure the age of a connection. One that the other side has closed meanwhile takes a message and
 /// fails, and then it is not known whether it was sent. So the connections end with their invocation. Within one, they are
 /// used again, and the next one resumes the TLS session, which is the expensive part.
 #[derive(Clone, Debug)]
@@ -146,7 +146,7 @@ impl Graph {
         // An error means that a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let tls = ClientConfig::with_platform_verifier().expect("the machine has root certificates");
-        Self { tls, base: url.trim_end_matches('/').into() }
+        Self { tls, base: format!("{}/{version}", url.trim_end_matches('/')).into() }
     }
 
     /// Connections for one invocation; none is made before it is needed.

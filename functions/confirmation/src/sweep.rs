@@ -272,7 +272,7 @@ mod tests {
         alone.sweep().await;
         let undisturbed = ["b", "c", "d"].map(|tenant| alone.last(tenant, begun));
         for fate in [Fate::Refused, Fate::Hangs] {
-            // The dead one has tens of thousands, all of them due before anybody else's.
+            // The channel with the dead token has tens of thousands, all due before those of other tenants.
             let tenants: Vec<_> = [("a", 20_000, fate)].into_iter().chain(others).collect();
             let (world, begun) = (FakeOutbox::with(&tenants), Instant::now());
             let (found, left) = world.sweep().await;

@@ -91,8 +91,8 @@ struct ConfirmationView {
     title: Option<String>,
 }
 
-/// `GET /contacts/{id}/history`: empty where nothing ever happened. Words that changed nothing are here too, so somebody
-/// may have a history and still not be known.
+/// `GET /contacts/{id}/history`: empty for a contact without events. Words that changed nothing are events too, so an unknown
+/// contact may have a history.
 pub async fn page(
     State(app): State<App>,
     caller: Caller,

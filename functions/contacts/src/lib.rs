@@ -1,6 +1,6 @@
-//! Contacts of a tenant: their consent, changes by staff, and the history that proves both.
+//! The API of a tenant's contacts: their consent, the changes by staff, and the history that proves both.
 //!
-//! The API's `$default` route leads here as well, so this function answers for every path that no route has.
+//! The API's `$default` route leads here as well, so this function answers requests for unknown paths.
 
 mod batch;
 mod contact;

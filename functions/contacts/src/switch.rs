@@ -132,7 +132,7 @@ fn note(fields: &mut Fields) -> Option<String> {
 }
 
 /// The refusal to lift the block of a contact of whom nothing is known.
-struct Nobody;
+struct UnknownContact;
 
 async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> Result<Json<ContactView>, Problem> {
     let now = app.clock.now();
@@ -143,7 +143,7 @@ async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> 
     let change = tenant.change(ChangeRequest::by_staff(&sighting), &mut read_set, now, |person| {
         let contact = &person.contact;
         if switch.kind == Kind::Unblock && !contact.is_known() {
-            return Err(Nobody);
+            return Err(UnknownContact);
         }
         let at = switch_time(contact, now);
         let mut event = event(switch.kind, Source::Manual, caller.actor(), now);
@@ -156,6 +156,8 @@ async fn carry_out(app: &App, caller: &Caller, named: Named, switch: Switch) -> 
             Ok(Json(ContactView::new(id, decision.contact, snapshot.settings.as_ref())))
         }
         // Changes by staff are never repeats: each is an event of its own.
-        ChangeOutcome::Refused(Nobody) | ChangeOutcome::Repeat | ChangeOutcome::Erased => Err(contact::unknown()),
+        ChangeOutcome::Refused(UnknownContact) | ChangeOutcome::Repeat | ChangeOutcome::Erased => {
+            Err(contact::unknown())
+        }
     }
 }

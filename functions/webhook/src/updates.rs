@@ -318,8 +318,11 @@ async fn apply_person_updates(
         let request =
             ChangeRequest { sighting: &sighting, history_keys: &history_keys, recipient: Some(&sender.recipient) };
         let decide = |person: &Person| {
-            let event =
-                if is_ambiguous { event.clone().and_then(|event| renewed_opt_out(event, person)) } else { event.clone() };
+            let event = if is_ambiguous {
+                event.clone().and_then(|event| renewed_opt_out(event, person))
+            } else {
+                event.clone()
+            };
             let decision = match event {
                 Some(event) if event.kind == Kind::IdChange && !person.moved => Decision::nothing(&person.contact),
                 Some(event) if event.kind == Kind::IdChange => Decision::note(&person.contact, event),

@@ -97,8 +97,8 @@ impl Message {
             return Err(Refused::new(Field("from"), "is missing: give the customer's number, or from_user_id"));
         }
         let channel = described.channel.take().unwrap_or_else(|| crate::DEMO_CHANNEL.to_owned());
-        let channel =
-            digits(&channel, 1..=32).ok_or_else(|| Refused::new(Field("channel"), "is the phone_number_id, digits only"))?;
+        let channel = digits(&channel, 1..=32)
+            .ok_or_else(|| Refused::new(Field("channel"), "is the phone_number_id, digits only"))?;
         let timestamp = described.timestamp.as_ref().map(seconds).transpose()?;
         let (id, name) = (described.id.take(), described.name.take());
         let action = described.action(&sender)?;

@@ -1,4 +1,4 @@
-//! YAML with CloudFormation's short tags. They become the long JSON form, so that `!Ref X` can't be read as the text `X`.
+//! YAML with the short tags of templates. They become the long JSON form, so that `!Ref X` can't be read as the text `X`.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html>
 
 use std::fmt;

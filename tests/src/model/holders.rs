@@ -7,7 +7,7 @@
 //! - Any other person known at an id to which a person comes is the same person.
 //!
 //! An example: `P0+U0 @10`, `P0 moved to P1 @20`, `P0+U1 @30`. U0's person has P0 until 20, and P1 from then on. U1's person has
-//! P0 from 20 on. So what P0 says at 15 is said by U0's person and what it says at 25 by U1's, whenever it is delivered.
+//! P0 from 20 on. So a message from P0 at 15 is of U0's person and one at 25 of U1's, whenever they are delivered.
 
 use std::collections::BTreeSet;
 

@@ -6,13 +6,14 @@
 //! may free. A restriction stands at an id until a release that counts later frees that id. It stands at each id that it
 //! names, and at each by which its person goes.
 //!
-//! **The time** at which an event counts (design 4.4). A message counts at its own second: a restriction at its end, a release at its
-//! beginning, and no release later than its first processing. A message whose time is missing or far ahead counts at its
-//! first processing. What staff does counts when it is done, and behind everything that stands. A change of a batch counts at
-//! the time of its evidence; an opt-in without evidence releases nobody, an opt-out without evidence counts when it is sent.
+//! **The time** at which an event counts (design 4.4). A message counts at its own second: a restriction at its end, a release
+//! at its beginning, and no release later than its first processing. A message whose time is missing or far ahead counts at
+//! its first processing. A change by staff counts when it is made, and behind everything that stands. A change of a batch
+//! counts at the time of its evidence; an opt-in without evidence releases no id, an opt-out without evidence counts when it
+//! is sent.
 //!
-//! **The persons** whom an event concerns (design 4.1). `Holders` has the holders of each id at the time of an event. A release frees the ids by
-//! which its person goes then or later.
+//! **The persons** whom an event concerns (design 4.1). `Holders` has the holders of each id at the time of an event. A
+//! release frees the ids that its person has then or later.
 //!
 //! **After an erasure** (design 4.8) everything stands as before, and no message of the customer that is not newer than the
 //! erasure frees the erased id.

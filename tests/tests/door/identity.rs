@@ -1,6 +1,7 @@
 //! One person under several ids: number and user id, numbers that change, numbers that change hands.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::http::{Method, StatusCode};
 use consent::contact::Source;
