@@ -22,7 +22,7 @@ pub(super) struct Lesson {
     pub(super) teaches: Teaches,
     /// True if a person concerned was erased, so that the system may not know it.
     pub(super) is_forgotten: bool,
-    /// Whether something newer of the same people was told before.
+    /// True if a newer update of the same people was delivered before.
     pub(super) is_late: bool,
 }
 
