@@ -30,7 +30,7 @@ use crate::secrets::SecretStore;
 use crate::stream::{Feed, Pace};
 use crate::table::{Table, TableDefinition, TableError};
 use crate::template::{Schedule, Template, TemplateError};
-use crate::token::Tokens;
+use crate::token::{Scopes, Tokens};
 use crate::{openapi, schedule, sdk};
 
 /// The options of a start.
