@@ -28,7 +28,7 @@
 //! - staff names an id that was left: it may mean the person who left it;
 //! - an update about a person's ids comes late, after a newer one of the same people: then a restriction stands at the ids
 //!   that it names, and need not stand at the others of its person, and a release may free the ids that it would free without
-//!   that update;
+//!   that update, and all that the person's own restriction names;
 //! - a person was erased: the links of ids are forgotten, and so are the messages that were processed. A release of one of
 //!   the person's ids may free all, a release may be processed again, and only the ids that a restriction names must stay
 //!   restricted;
@@ -173,13 +173,14 @@ impl Model {
         let mut restricted = BTreeMap::new();
         for restriction in &self.restrictions {
             let person = self.surely(&holders, restriction);
-            let own = person.filter(|person| self.came_in_order(&holders, *person));
-            let own = own.map(|person| holders.ids_now(person)).unwrap_or_default();
+            let prompt = person.filter(|person| self.came_in_order(&holders, *person));
+            let own = prompt.map(|person| holders.ids_now(person)).unwrap_or_default();
             for id in own.into_iter().chain(restriction.named.iter().copied()) {
                 let mut newer = self.releases.iter().filter(|release| self.is_newer(release, restriction, id));
                 let is_freed = newer.any(|release| {
                     let is_own = person.is_some_and(|person| release.people(&holders).contains(&person));
-                    release.frees.contains(&id) || (is_own && !restriction.named.contains(&id))
+                    let may_have_left = prompt.is_some() && restriction.named.contains(&id);
+                    release.frees.contains(&id) || (is_own && !may_have_left)
                 });
                 if !is_freed {
                     restricted.insert((id, restriction.reason), &*restriction.told);
