@@ -259,6 +259,7 @@ async fn a_cursor_holds_for_its_tenant_and_filters_only() {
         ("status=gone", "status"),
         ("stauts=opted_out", "stauts"),
         ("limit=1&limit=2", "limit"),
+        (&format!("prefix={}", "0".repeat(136)), "prefix"),
     ] {
         let fields =
             world.ask(Method::GET, &format!("/contacts?{query}"), None).await.problem(StatusCode::UNPROCESSABLE_ENTITY);
