@@ -3,7 +3,7 @@
 //!
 //! | variable | what it says |
 //! |---|---|
-//! | `MODEL_HISTORIES` | how many histories there are, 100 if it is not set |
+//! | `MODEL_HISTORIES` | how many histories there are, 500 if it is not set |
 //! | `MODEL_SEED` | which is the first, 1 if it is not set |
 //! | `MODEL_STEPS` | how many steps each has, 60 if it is not set |
 //! | `MODEL_FAILURES` | after how many failures a thread gives up, 2 if it is not set |
@@ -73,7 +73,7 @@ fn told(stage: &mut Stage, seed: u64, history: Vec<Step>, violation: Violation) 
 
 #[test]
 fn nobody_who_stopped_gets_marketing_without_a_newer_wish() {
-    let (first, count) = (from_environment("MODEL_SEED", 1), from_environment("MODEL_HISTORIES", 100));
+    let (first, count) = (from_environment("MODEL_SEED", 1), from_environment("MODEL_HISTORIES", 500));
     let steps = usize::try_from(from_environment("MODEL_STEPS", 60)).unwrap();
     let most = usize::try_from(from_environment("MODEL_FAILURES", 2)).unwrap();
     let next = AtomicU64::new(first);

@@ -178,7 +178,7 @@ impl Model {
             for id in own.into_iter().chain(restriction.named.iter().copied()) {
                 let mut newer = self.releases.iter().filter(|release| self.is_newer(release, restriction, id));
                 let is_freed = newer.any(|release| {
-                    let is_own = person.is_some_and(|person| release.people(&holders).contains(&person));
+                    let is_own = !release.people(&holders).is_disjoint(&restriction.people(&holders));
                     let may_have_left = prompt.is_some() && restriction.named.contains(&id);
                     release.frees.contains(&id) || (is_own && !may_have_left)
                 });
