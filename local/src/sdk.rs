@@ -7,8 +7,6 @@ use aws_sdk_dynamodb::config::{Credentials, SharedHttpClient, SharedInterceptor}
 use aws_smithy_http_client::Builder;
 use consent::{aws, limits};
 
-use crate::endpoint::Endpoint;
-
 /// The configuration for the endpoints of this process.
 pub(crate) async fn local() -> SdkConfig {
     let loader = aws::loader(limits::CALL).region(Region::from_static(crate::REGION));
@@ -51,10 +49,10 @@ pub(crate) fn dynamodb(
     aws_sdk_dynamodb::Client::from_conf(builder.build())
 }
 
-/// The client of the table's stream. Streams have the endpoint of the table, except at AWS, where they have their own.
-pub(crate) fn streams(config: &SdkConfig, endpoint: &str) -> aws_sdk_dynamodbstreams::Client {
+/// The client of the table's stream, at an endpoint or, without one, at that of AWS.
+pub(crate) fn streams(config: &SdkConfig, endpoint: Option<&str>) -> aws_sdk_dynamodbstreams::Client {
     let mut builder = aws_sdk_dynamodbstreams::config::Builder::from(config);
-    if !Endpoint::parse(endpoint).is_ok_and(|endpoint| endpoint.is_aws()) {
+    if let Some(endpoint) = endpoint {
         builder = builder.endpoint_url(endpoint);
     }
     aws_sdk_dynamodbstreams::Client::from_conf(builder.build())

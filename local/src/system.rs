@@ -389,8 +389,11 @@ impl System {
         }
         let Some(arn) = stream_arn else { return Ok(Vec::new()) };
         let pace = if self.engine.is_some() { Pace::EMBEDDED } else { Pace::REMOTE };
+        // Streams have the endpoint of the table, except at AWS, where they have their own.
+        let is_aws = Endpoint::parse(&self.dynamodb_url).is_ok_and(|endpoint| endpoint.is_aws());
+        let endpoint = (!is_aws).then_some(&*self.dynamodb_url);
         let feeds = template.streams.iter().map(|source| Feed {
-            client: sdk::streams(config, &self.dynamodb_url),
+            client: sdk::streams(config, endpoint),
             arn: arn.clone(),
             source: source.clone(),
             functions: self.functions.clone(),

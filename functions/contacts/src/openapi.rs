@@ -3,10 +3,8 @@
 use axum::http::StatusCode;
 use consent::http::openapi::{ApiDocument, OperationEntry, Parameter, ParameterLocation};
 use consent::http::{Operation, ProblemKind};
-use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use crate::batch::change::MAX_EVIDENCE;
 use crate::batch::{Batch, BatchReport};
 use crate::switch::{BlockChange, ConsentChange};
 use crate::view::ContactView;
@@ -18,29 +16,6 @@ pub fn describe(api: &mut ApiDocument) {
     describe_contact(api);
     describe_switches(api);
     describe_batch(api);
-}
-
-/// The schema of the id of a change.
-pub(crate) fn id(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": ["string", "integer"]})
-}
-
-/// The schema of the evidence of a change.
-pub(crate) fn evidence(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": ["object", "null"],
-        "required": ["text", "obtained_at"],
-        "additionalProperties": false,
-        "properties": {
-            "text": {
-                "type": "string", "minLength": 1, "maxLength": MAX_EVIDENCE,
-                "description": "Way and place of giving the consent."
-            },
-            "obtained_at": {
-                "type": "string", "format": "date-time", "description": "Time of giving the consent: not in the future."
-            }
-        }
-    })
 }
 
 fn describe_lists(api: &mut ApiDocument) {

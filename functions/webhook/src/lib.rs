@@ -7,6 +7,7 @@ mod envelope;
 mod meta;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+mod redelivery;
 mod reports;
 mod sender;
 mod signature;
@@ -33,9 +34,9 @@ use consent::store::{Store, StoreError};
 use serde::Deserialize;
 
 use envelope::BodyText;
+use redelivery::RedeliveryReason;
 use signature::Signature;
 use signed_body::SignedBody;
-use updates::RedeliveryReason;
 
 /// Maximum size of a body, in bytes. WhatsApp sends up to 3 MB.
 /// <https://developers.facebook.com/docs/whatsapp/cloud-api/guides/set-up-webhooks>

@@ -16,8 +16,8 @@ use consent::time::Time;
 use futures::{StreamExt, stream};
 
 use crate::envelope::BodyText;
+use crate::redelivery::RedeliveryReason;
 use crate::signature::Signature;
-use crate::updates::RedeliveryReason;
 use crate::{WebhookApp, WebhookError, meta};
 
 /// Secrets that are fetched in parallel.

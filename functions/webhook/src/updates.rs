@@ -18,6 +18,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use crate::meta::{Content, MessageText, Payload, Sender, Update};
+use crate::redelivery::RedeliveryReason;
 use crate::reports;
 use crate::signed_body::{Channels, Owner};
 
@@ -26,18 +27,6 @@ const AT_ONCE: usize = 16;
 
 /// Maximum length of a customer's words in the history, in bytes. The rest is cut off.
 const WORDS_BYTES: usize = 1024;
-
-/// The reason to have a body delivered again: one of its updates counts and can't be carried out yet. If several reasons
-/// apply, the answer is the first in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RedeliveryReason {
-    /// The update's channel or its secret can't be read.
-    Unavailable,
-    /// The channel is not registered.
-    UnknownChannel,
-    /// The channel's own secret did not sign the body.
-    ForeignChannel,
-}
 
 /// Applies all updates and reports of a body. One failure does not stop the others. Returns the reason if the body has to be
 /// delivered again.

@@ -14,7 +14,22 @@
 //! To change a row when a country changes its plan: add the new form, and keep the old one for as long as people may be
 //! known by it.
 
-use super::plan::{Plan, plan};
+/// The numbering plan of a country code. The rows of the table are written with [`plan`].
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) code: u16,
+    /// The countries that share the code, in English.
+    pub(super) countries: &'static str,
+    pub(super) forms: &'static [Form],
+}
+
+/// The first digits of some national numbers, and the lengths that such numbers have.
+pub(super) type Form = (&'static str, &'static [usize]);
+
+/// A row of the table.
+const fn plan(code: u16, countries: &'static str, forms: &'static [Form]) -> Plan {
+    Plan { code, countries, forms }
+}
 
 /// All country codes, in their order.
 pub(super) const PLANS: &[Plan] = &[

@@ -1,6 +1,7 @@
 //! The reasons for which a text is no phone number, in words for its writer.
 
-use super::plan::Plan;
+use super::countries::Plan;
+use super::plan::Misfit;
 use super::{MAX_DIGITS, MIN_DIGITS};
 
 /// The reason for which a text is no phone number. The texts are shown to users: each says what is wrong and how to write
@@ -71,6 +72,18 @@ pub enum InvalidPhone {
         /// The number of digits behind the country code.
         digits: usize,
     },
+}
+
+impl InvalidPhone {
+    /// The refusal of a number that does not fit the plan of its country code.
+    pub(super) fn misfit(plan: &Plan, misfit: Misfit) -> Self {
+        let code = plan.code;
+        match misfit {
+            Misfit::Empty => Self::TooShort,
+            Misfit::Start(start) => Self::Start { code, start },
+            Misfit::Length { start, digits } => Self::Length { code, start, digits },
+        }
+    }
 }
 
 /// The countries of a country code, in parentheses.

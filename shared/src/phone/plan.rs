@@ -2,25 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::InvalidPhone;
-use super::countries::PLANS;
+use super::countries::{Form, PLANS, Plan};
 use super::{MAX_DIGITS, MIN_DIGITS};
 
-/// The numbering plan of a country code. The rows of [`super::countries`] are written with [`plan`].
-#[derive(Debug)]
-pub(super) struct Plan {
-    code: u16,
-    /// The countries that share the code, in English.
-    pub(super) countries: &'static str,
-    forms: &'static [Form],
-}
-
-/// The first digits of some national numbers, and the lengths that such numbers have: see [`super::countries`].
-type Form = (&'static str, &'static [usize]);
-
-/// A row of the table.
-pub(super) const fn plan(code: u16, countries: &'static str, forms: &'static [Form]) -> Plan {
-    Plan { code, countries, forms }
+/// The reason for which a number with a known country code cannot exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Misfit {
+    /// No digit follows the country code.
+    Empty,
+    /// No number begins with this digit behind the country code.
+    Start(char),
+    /// No number that begins with `start` has this number of digits behind the country code.
+    Length { start: char, digits: usize },
 }
 
 impl Plan {
@@ -49,18 +42,18 @@ impl Plan {
         matches!(self.code, 39 | 225 | 241 | 242 | 378)
     }
 
-    /// True if the number, which begins with this country code, can exist.
-    pub(super) fn check(&self, digits: &str) -> Result<(), InvalidPhone> {
+    /// Checks that a number which begins with this country code can exist.
+    pub(super) fn check(&self, digits: &str) -> Result<(), Misfit> {
         let national = &digits[self.code_length()..];
-        let start = national.chars().next().ok_or(InvalidPhone::TooShort)?;
+        let start = national.chars().next().ok_or(Misfit::Empty)?;
         let mut forms = self.forms.iter().filter(|form| begins(national, form)).peekable();
         if forms.peek().is_none() {
-            return Err(InvalidPhone::Start { code: self.code, start });
+            return Err(Misfit::Start(start));
         }
         if forms.any(|(_, lengths)| lengths.contains(&national.len())) {
             return Ok(());
         }
-        Err(InvalidPhone::Length { code: self.code, start, digits: national.len() })
+        Err(Misfit::Length { start, digits: national.len() })
     }
 
     /// The lengths of the national numbers that begin with this digit, in words: `7, 9 or 10`.

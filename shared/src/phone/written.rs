@@ -3,7 +3,7 @@
 //! Reading has three steps. [`bare`] takes off what stands before a number, [`signs`] leaves only what has a meaning,
 //! and [`WrittenNumber`] sorts that into digits and parentheses, of which the country code then tells what they mean.
 
-use super::plan::Plan;
+use super::countries::Plan;
 use super::sign::{Stray, is_blank, signs};
 use super::{InvalidPhone, MAX_DIGITS, MIN_DIGITS};
 
@@ -180,7 +180,8 @@ impl WrittenNumber {
             MIN_DIGITS..=MAX_DIGITS => {}
             _ => return Err(InvalidPhone::TooLong),
         }
-        plan.ok_or(InvalidPhone::CountryCode)?.check(&self.digits)?;
+        let plan = plan.ok_or(InvalidPhone::CountryCode)?;
+        plan.check(&self.digits).map_err(|misfit| InvalidPhone::misfit(plan, misfit))?;
         Ok(self.digits)
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::StoreError;
 use super::key::Item;
-use super::record_item;
+use super::record_item::{self, ItemVersion};
 use super::request::Condition;
 use crate::id::ContactId;
 use crate::identity::{IdRecord, IdRecords};
@@ -14,17 +14,6 @@ use crate::identity::{IdRecord, IdRecords};
 pub struct ReadSet {
     pub(super) records: IdRecords,
     versions: HashMap<ContactId, ItemVersion>,
-}
-
-/// The version of a record's item, by which it is told from what stood there before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ItemVersion {
-    /// There is no item.
-    Absent,
-    /// The item's attribute `version`.
-    Version(i64),
-    /// The time of erasure of a tombstone without a version, in milliseconds since 1970.
-    ErasedAt(i64),
 }
 
 impl ReadSet {

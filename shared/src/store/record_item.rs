@@ -10,12 +10,22 @@ use serde_json::{Map, Value};
 
 use super::StoreError;
 use super::key::Item;
-use super::read_set::ItemVersion;
 use super::request::{from_item, to_item};
 use crate::contact::{Contact, Latch};
 use crate::id::ContactId;
 use crate::identity::{IdRecord, IdState, PreviousHolder};
 use crate::time::Time;
+
+/// The version of a record's item, by which it is told from what stood there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ItemVersion {
+    /// There is no item.
+    Absent,
+    /// The item's attribute `version`.
+    Version(i64),
+    /// The time of erasure of a tombstone without a version, in milliseconds since 1970.
+    ErasedAt(i64),
+}
 
 /// The item of a contact.
 #[derive(Serialize, Deserialize)]

@@ -8,8 +8,6 @@ use consent::time::{InvalidTime, Time};
 use serde_json::{Map, Value};
 
 use crate::named::Named;
-#[cfg(feature = "openapi")]
-use crate::openapi;
 use crate::switch::Consent;
 
 /// Characters of an evidence's text, at most.
@@ -20,13 +18,13 @@ pub(crate) const MAX_EVIDENCE: usize = 1_000;
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct BatchChange {
     /// Phone number or WhatsApp user id of the contact. A number may be written as people write it, or be an integer.
-    #[cfg_attr(feature = "openapi", schemars(rename = "id", schema_with = "openapi::id"))]
+    #[cfg_attr(feature = "openapi", schemars(rename = "id", schema_with = "id_schema"))]
     pub named: Named,
     /// Consent to set.
     #[cfg_attr(feature = "openapi", schemars(rename = "status"))]
     pub consent: Consent,
     /// Proof of a consent that was given outside of this system. An opt-in counts at its time.
-    #[cfg_attr(feature = "openapi", schemars(default, schema_with = "openapi::evidence"))]
+    #[cfg_attr(feature = "openapi", schemars(default, schema_with = "evidence_schema"))]
     pub evidence: Option<Evidence>,
 }
 
@@ -105,6 +103,31 @@ fn obtained_at(fields: &mut Fields, now: Time) -> Option<Time> {
 
 fn told(errors: &[FieldError]) -> String {
     errors.iter().map(|error| format!("{}: {}", error.field, error.detail)).collect::<Vec<_>>().join("; ")
+}
+
+/// The schema of the id of a change.
+#[cfg(feature = "openapi")]
+fn id_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": ["string", "integer"]})
+}
+
+/// The schema of the evidence of a change.
+#[cfg(feature = "openapi")]
+fn evidence_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": ["object", "null"],
+        "required": ["text", "obtained_at"],
+        "additionalProperties": false,
+        "properties": {
+            "text": {
+                "type": "string", "minLength": 1, "maxLength": MAX_EVIDENCE,
+                "description": "Way and place of giving the consent."
+            },
+            "obtained_at": {
+                "type": "string", "format": "date-time", "description": "Time of giving the consent: not in the future."
+            }
+        }
+    })
 }
 
 #[cfg(test)]
