@@ -26,6 +26,9 @@
 //! | `WentOn` | both | the number's holder has no user id, the user id's person has come to another number later | both are one, under the other number | `P STOP @1`, `Q+U hello @10`, `P+U hello @5`: U goes by Q, opted out |
 //! | `Link` | both | anything else | both are one, under this number | `U STOP @1`, `P+U hello @2`: one contact under P, opted out |
 //!
+//! Where two rows fit, `NewHolder` goes before `EarlierHolder` unless the number's holder came later. In `NewHolder`, a person
+//! who has come to another number since stays there, and the number waits for its next holder.
+//!
 //! The news of a change (module `news`) is about the holder of the old id, the mover, who is found like the sender of a
 //! message. It first ends other tenures at its own time:
 //!
