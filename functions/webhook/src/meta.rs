@@ -218,7 +218,8 @@ impl Reader<'_> {
     /// Reads a message: words that may be a keyword, a change of number or user id, or the older form of a user preference.
     fn message(&mut self, message: &Value) {
         self.payload.channels.extend(self.channel.clone());
-        let from = NamedIds::of(message, ["from", ""]).phone.as_ref().map(ContactId::from);
+        let from =
+            NamedIds::read(IdFields { number: message.get("from"), user_id: None }).phone.as_ref().map(ContactId::from);
         if from.is_some() && from == self.own_number {
             return;
         }

@@ -92,9 +92,8 @@ impl<'a> Draft<'a> {
 
     /// Lets the ids that a person has left lead straight to the person's contact. Without that they would lead to a number
     /// that may have passed on since.
-    pub(super) fn forward(&mut self, person: &KnownPerson) -> Result<(), MissingRecord> {
-        let Some(to) = person.ids.first() else { return Ok(()) };
-        for left in person.contact.left.iter().rev().take(MAX_CHANGES) {
+    pub(super) fn forward(&mut self, contact: &Contact, to: &ContactId) -> Result<(), MissingRecord> {
+        for left in contact.left.iter().rev().take(MAX_CHANGES) {
             let former = self.record(&left.id)?.former.as_mut();
             if let Some(former) = former.filter(|former| former.until == left.until) {
                 former.to = to.clone();

@@ -53,8 +53,11 @@ impl Merge {
             (false, false) => Some(handover.since),
         };
         let mut person = KnownPerson { ids, linked_at, contact: Contact { phone, ..joined.contact } };
-        if [&from, &into].iter().any(|other| !other.is(&person)) {
-            draft.forward(&person)?;
+        // Most messages move no contact, and need no other record read.
+        if let Some(to) = person.ids.first() {
+            for moved in [&from, &into].into_iter().filter(|side| !side.is(&person)) {
+                draft.forward(&moved.contact, to)?;
+            }
         }
         for id in person.ids.iter() {
             let former = &mut draft.record(id)?.former;

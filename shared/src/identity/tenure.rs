@@ -58,7 +58,7 @@ impl Reassignment<'_> {
             let until = just_before(since);
             let left = holder.contact.as_of(until);
             let mut left = Contact { phone: None, user_id: None, linked_at: None, ..left };
-            draft.forward(&KnownPerson { ids: user.clone().into(), linked_at: None, contact: left.clone() })?;
+            draft.forward(&left, &user)?;
             left.leave(phone, until);
             draft.record(&user)?.now = IdState::Contact(Box::new(left));
             let record = draft.record(phone)?;
@@ -91,6 +91,8 @@ impl Separation<'_> {
         let contact = person.contact.as_of(until);
         let is_later = |left: &LeftId| matches!(left.id, ContactId::Phone(_)) && left.until >= since;
         let (later, mut earlier): (Vec<LeftId>, Vec<LeftId>) = contact.left.iter().cloned().partition(is_later);
+        // The user id was never known at the numbers of the other person.
+        let later: Vec<LeftId> = later.into_iter().map(|left| LeftId { since: None, ..left }).collect();
         for left in &mut earlier {
             let former = &mut draft.record(&left.id)?.former;
             if let Some(former) = former.as_mut().filter(|former| former.until == left.until) {

@@ -91,7 +91,7 @@ impl TenantStore {
         if number > 1 {
             match self.fresh(request).await? {
                 Some(fresh) => read_set = fresh,
-                None => return Ok(ControlFlow::Break((ChangeOutcome::Repeat, read_set))),
+                None => return Ok(ControlFlow::Break((ChangeOutcome::Repeat, ReadSet::default()))),
             }
         }
         let person = self.find(request.sighting, &mut read_set).await?;

@@ -129,3 +129,17 @@ async fn an_id_that_was_left_shows_the_person_after_news_of_a_number_that_contra
     assert_eq!(world.contact(ANN).await, world.contact(ANN_LATER).await);
     assert_ne!(world.contact(ANN).await, None);
 }
+
+#[tokio::test]
+async fn the_first_message_with_the_user_id_of_who_moved_is_one_read_and_one_transaction() {
+    let world = World::start().await;
+    deliver(&world, says(&world, &[A], "hello", 0)).await;
+    deliver(&world, says(&world, &[A], "STOP", 0)).await;
+    deliver(&world, moved(&world, A, B, 0)).await;
+    deliver(&world, moved(&world, B, C, 0)).await;
+    world.calls.reset();
+    deliver(&world, says(&world, &[C, ANN], "START", 0)).await;
+    let counts = world.calls.counts();
+    assert_eq!(counts, [("BatchGetItem".to_owned(), 1), ("TransactWriteItems".to_owned(), 1)]);
+    assert!(!is_opted_out(&world, ANN).await && is_opted_out(&world, A).await);
+}
