@@ -10,15 +10,14 @@ import ipaddress
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 
+from claims import all_hold, check, run_check
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -28,14 +27,6 @@ from tours import LONG_TOUR, SHORT_TOUR, binary, take
 PACKAGE = "amplify-dynamodb-simulator@2.9.30"
 FOLDER = ROOT / ".venv" / "dynamodb-local"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
-
-passed = failed = 0
-
-
-def check(what, holds, found=""):
-    global passed, failed
-    print(f"{'ok  ' if holds else 'FAIL'} {what}" + ("" if holds else f": {found}"))
-    passed, failed = passed + bool(holds), failed + (not holds)
 
 
 def emulator():
@@ -177,7 +168,7 @@ def scenario(what, variables, https, place, logs):
         print(f"---- {what}: {endpoint}, ready after {time.monotonic() - begun:.1f} s ----")
         api = next(line.split()[1] for line in server.lines if line.startswith("api "))
         if place:
-            take(place, api, check)
+            take(place, api)
         else:
             stop = subprocess.run(
                 [
@@ -204,10 +195,10 @@ def scenario(what, variables, https, place, logs):
                 ).stdout
             check(f"{what}: and is told so by way of the table's stream", "+14155550123" in outbox, outbox)
     finally:
-        whole_run = failed == 0 and sys.exc_info()[0] is None
+        whole = all_hold()
         for program in filter(None, [server, engine]):
             program.stop()
-            if not whole_run:
+            if not whole:
                 program.show()
 
 
@@ -221,11 +212,7 @@ def main():
         scenario("with credentials", KEYS, False, SHORT_TOUR, logs)
         scenario("with TLS and credentials", KEYS, True, None, logs)
         scenario("with TLS, without credentials", {}, True, None, logs)
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(1 if failed or not passed else 0)
 
 
 if __name__ == "__main__":
-    # Whoever ends this script ends its servers too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    main()
+    run_check(main)

@@ -17,7 +17,6 @@ import io
 import json
 import logging
 import pathlib
-import signal
 import sys
 import tempfile
 import threading
@@ -26,6 +25,7 @@ import urllib.parse
 
 import boto3
 from botocore.config import Config
+from claims import all_hold, check, run_check
 from moto import mock_aws
 from servers import LIMIT, ROOT, Server
 
@@ -36,18 +36,6 @@ BUCKET = "campaigns"
 LIMIT_OF_STATES = 256 * 1024
 # How many batches are under way at once; the definition says so.
 AT_ONCE = 20
-
-passed = failed = 0
-
-
-def check(claim, holds, found=None):
-    global passed, failed
-    if holds:
-        passed += 1
-        print(f"ok      {claim}", flush=True)
-    else:
-        failed += 1
-        print(f"FAILED  {claim}\n        found: {found}", flush=True)
 
 
 class Local:
@@ -579,15 +567,11 @@ def main():
                 for scenario in [ten_thousand, nobody_left, everybody_stops_late, sender_away, wide_rows, broken_off]:
                     scenario(local, step_functions, machine["stateMachineArn"])
         finally:
-            whole = failed == 0 and sys.exc_info()[0] is None
+            whole = all_hold()
             server.stop()
             if not whole:
                 server.show()
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(1 if failed or not passed else 0)
 
 
 if __name__ == "__main__":
-    # Whoever ends this script ends its server too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    main()
+    run_check(main)

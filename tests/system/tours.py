@@ -8,11 +8,10 @@ import difflib
 import os
 import pathlib
 import re
-import signal
 import subprocess
-import sys
 import tempfile
 
+from claims import all_hold, check, run_check
 from servers import HOST, ROOT, Server
 
 # Where each tour stands: the file, and the headings that it begins with and ends before.
@@ -41,8 +40,8 @@ def steps(place, api):
         yield shell, None if printed[0] == "sh" else printed[1]
 
 
-def take(place, api, check):
-    """Runs the commands of a tour, and hands `check` for each block whether it printed what the document says."""
+def take(place, api):
+    """Runs the commands of a tour, and claims for each block that it printed what the document says."""
     tour = list(steps(place, api))
     script = "\n".join(f"{shell}\nprintf '\\0'" for shell, _ in tour)
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
@@ -61,12 +60,6 @@ def take(place, api, check):
 
 
 def main():
-    results = []
-
-    def check(what, holds, found=""):
-        print(f"{'ok  ' if holds else 'FAIL'} {what}" + ("" if holds else f": {found}"))
-        results.append(bool(holds))
-
     with tempfile.TemporaryDirectory() as logs:
         for place in (SHORT_TOUR, LONG_TOUR):
             anywhere = f"{HOST}:0"
@@ -74,16 +67,13 @@ def main():
             server = Server("local", command, pathlib.Path(logs))
             try:
                 server.await_line(lambda line: line == "ready")
-                take(place, next(line.split()[1] for line in server.lines if line.startswith("api ")), check)
+                take(place, next(line.split()[1] for line in server.lines if line.startswith("api ")))
             finally:
+                whole = all_hold()
                 server.stop()
-                if not all(results) or sys.exc_info()[0]:
+                if not whole:
                     server.show()
-    print(f"{results.count(True)} passed, {results.count(False)} failed")
-    sys.exit(0 if results and all(results) else 1)
 
 
 if __name__ == "__main__":
-    # Whoever ends this script ends its servers too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    main()
+    run_check(main)

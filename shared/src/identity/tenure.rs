@@ -90,18 +90,13 @@ impl Separation<'_> {
         let until = just_before(since);
         let contact = person.contact.as_of(until);
         let is_later = |left: &LeftId| matches!(left.id, ContactId::Phone(_)) && left.until >= since;
-        let (later, mut earlier): (Vec<LeftId>, Vec<LeftId>) = contact.left.iter().cloned().partition(is_later);
+        let (later, earlier): (Vec<LeftId>, Vec<LeftId>) = contact.left.iter().cloned().partition(is_later);
         // The user id was never known at the numbers of the other person.
         let later: Vec<LeftId> = later.into_iter().map(|left| LeftId { since: None, ..left }).collect();
-        for left in &mut earlier {
-            let former = &mut draft.record(&left.id)?.former;
-            if let Some(former) = former.as_mut().filter(|former| former.until == left.until) {
-                former.to = user.clone();
-            }
-        }
         let inherited = contact.inherited();
         let at_number = Contact { phone: contact.phone.clone(), linked_at: person.linked_at, left: later, ..inherited };
         let mut own = Contact { phone: None, user_id: None, linked_at: None, left: earlier, ..contact };
+        draft.forward(&own, user)?;
         own.leave(phone, until);
         draft.record(present)?.now = IdState::Contact(Box::new(at_number));
         draft.record(user)?.now = IdState::Contact(Box::new(own));

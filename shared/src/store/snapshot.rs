@@ -20,7 +20,8 @@ pub struct Snapshot {
     seen: HashSet<(ContactId, HistoryKey)>,
 }
 
-/// The most calls that follow links: as many as there are links to follow.
+/// The most calls that follow links. Each reads one more record of a person: up to eight changes of ids that are followed, and
+/// as many ids that were left.
 const MAX_CALLS: usize = 20;
 
 impl Snapshot {

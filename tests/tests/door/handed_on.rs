@@ -1,5 +1,5 @@
-//! Ids that pass from one person to the next, with news that comes late and erasures in between. Each of these histories was
-//! found by the reference model.
+//! Ids that pass from one person to the next, with news that comes late and erasures in between. Most of
+//! these histories were found by the reference model.
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
